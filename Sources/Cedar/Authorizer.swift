@@ -1,0 +1,93 @@
+/// A question: may this principal do that to this resource?
+public struct Request: Hashable, Sendable {
+    public let principal: EntityUID
+    public let action: EntityUID
+    public let resource: EntityUID
+
+    public init(principal: EntityUID, action: EntityUID, resource: EntityUID) {
+        self.principal = principal
+        self.action = action
+        self.resource = resource
+    }
+}
+
+/// The answer to a request, with the policies that made it so.
+public struct Response: Equatable, Sendable {
+    public enum Decision: Sendable { case allow, deny }
+
+    public let decision: Decision
+    /// The matching permits of an allow, the matching forbids of a deny; none when nothing matched.
+    public let determining: [Policy]
+}
+
+/// Decides requests: a forbid beats every permit, and what nothing permits is denied.
+public struct Authorizer: Sendable {
+    public let policies: PolicySet
+    public let entities: Entities
+
+    public init(policies: PolicySet, entities: Entities) {
+        self.policies = policies
+        self.entities = entities
+    }
+
+    public func authorize(_ request: Request) -> Response {
+        let matching = policies.index.candidates(for: request, in: entities)
+            .map { policies.policies[$0] }
+            .filter { $0.scope.matches(request, in: entities) }
+        return Response(matching: matching)
+    }
+}
+
+extension Response {
+    /// The answer when exactly these policies match.
+    init(matching: [Policy]) {
+        let forbids = matching.filter { $0.effect == .forbid }
+        let permits = matching.filter { $0.effect == .permit }
+        decision = forbids.isEmpty && !permits.isEmpty ? .allow : .deny
+        determining = forbids.isEmpty ? permits : forbids
+    }
+}
+
+extension Scope {
+    /// The variables of a request.
+    public enum Variable: String, Sendable, CaseIterable { case principal, action, resource }
+
+    public func matches(_ request: Request, in entities: Entities) -> Bool {
+        action.matches(request.action, in: entities)
+            && principal.matches(request.principal, in: entities)
+            && resource.matches(request.resource, in: entities)
+    }
+
+    /// The variables for which this scope asks for something other than what the request has.
+    public func mismatches(_ request: Request, in entities: Entities) -> [Variable] {
+        Variable.allCases.filter { variable in
+            switch variable {
+            case .principal: !principal.matches(request.principal, in: entities)
+            case .action: !action.matches(request.action, in: entities)
+            case .resource: !resource.matches(request.resource, in: entities)
+            }
+        }
+    }
+}
+
+extension EntityConstraint {
+    public func matches(_ entity: EntityUID, in entities: Entities) -> Bool {
+        switch self {
+        case .any: true
+        case .equal(let other): entity == other
+        case .within(let group): entities.contains(entity, in: group)
+        case .isType(let type): entity.type == type
+        case .isTypeWithin(let type, let group): entity.type == type && entities.contains(entity, in: group)
+        }
+    }
+}
+
+extension ActionConstraint {
+    public func matches(_ action: EntityUID, in entities: Entities) -> Bool {
+        switch self {
+        case .any: true
+        case .equal(let other): action == other
+        case .within(let groups): groups.contains { entities.contains(action, in: $0) }
+        }
+    }
+}

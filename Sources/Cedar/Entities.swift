@@ -1,0 +1,95 @@
+/// An entity and what it directly belongs to.
+public struct Entity: Hashable, Sendable {
+    public let uid: EntityUID
+    public let parents: [EntityUID]
+
+    public init(_ uid: EntityUID, in parents: [EntityUID] = []) {
+        self.uid = uid
+        self.parents = parents
+    }
+}
+
+/// The entities that requests are decided over, with everything each of them belongs to worked out beforehand.
+public struct Entities: Sendable {
+    public static let maximumEntities = 200_000
+    /// Over all entities; the hierarchies of meshes are flat, and a chain would fill memory by its square.
+    public static let maximumAncestors = 4_000_000
+
+    private let ancestors: [EntityUID: Set<EntityUID>]
+    private static let none: Set<EntityUID> = []
+
+    /// A parent need not be an entity itself; then it has no parents.
+    public init(_ entities: [Entity]) throws(EntitiesError) {
+        guard entities.count <= Self.maximumEntities else { throw .tooManyEntities }
+        var parents: [EntityUID: [EntityUID]] = [:]
+        for entity in entities where parents.updateValue(entity.parents, forKey: entity.uid) != nil {
+            throw .duplicate(entity.uid)
+        }
+        var closure: [EntityUID: Set<EntityUID>] = [:]
+        var total = 0
+        for entity in try Self.parentsFirst(entities, parents) {
+            var all: Set<EntityUID> = []
+            for parent in parents[entity] ?? [] {
+                all.insert(parent)
+                all.formUnion(closure[parent] ?? [])
+            }
+            total += all.count
+            guard total <= Self.maximumAncestors else { throw .hierarchyTooLarge }
+            closure[entity] = all
+        }
+        ancestors = closure
+    }
+
+    /// Everything the entity belongs to, near or far, without itself.
+    public func ancestors(of entity: EntityUID) -> Set<EntityUID> { ancestors[entity] ?? Self.none }
+
+    /// The language's `in`: the same entity, or an ancestor.
+    public func contains(_ entity: EntityUID, in group: EntityUID) -> Bool {
+        entity == group || ancestors[entity]?.contains(group) == true
+    }
+
+    /// An order in which each entity comes after its parents. Kept on a stack of our own: the depth is the input's.
+    private static func parentsFirst(
+        _ entities: [Entity], _ parents: [EntityUID: [EntityUID]]
+    ) throws(EntitiesError) -> [EntityUID] {
+        enum Mark { case open, done }
+        var marks: [EntityUID: Mark] = [:]
+        var order: [EntityUID] = []
+        for entity in entities {
+            var stack = [entity.uid]
+            while let top = stack.last {
+                switch marks[top] {
+                case .done: stack.removeLast()
+                case .open:
+                    marks[top] = .done
+                    order.append(top)
+                    stack.removeLast()
+                case nil:
+                    marks[top] = .open
+                    for parent in parents[top] ?? [] {
+                        if marks[parent] == .open { throw .cycle(parent) }
+                        if marks[parent] == nil { stack.append(parent) }
+                    }
+                }
+            }
+        }
+        return order
+    }
+}
+
+/// Why entities make no hierarchy.
+public enum EntitiesError: Error, Equatable, CustomStringConvertible {
+    case tooManyEntities
+    case hierarchyTooLarge
+    case duplicate(EntityUID)
+    case cycle(EntityUID)
+
+    public var description: String {
+        switch self {
+        case .tooManyEntities: "more than \(Entities.maximumEntities) entities"
+        case .hierarchyTooLarge: "the entities belong to more than \(Entities.maximumAncestors) groups in all"
+        case .duplicate(let entity): "the entity `\(entity)` is defined twice"
+        case .cycle(let entity): "the entity `\(entity)` belongs to itself"
+        }
+    }
+}

@@ -1,0 +1,169 @@
+/// One word of a policy text.
+struct Token: Equatable {
+    enum Kind: Equatable {
+        case identifier(String)
+        case string(String)
+        case number
+        /// `?name`, a blank of a template.
+        case slot
+        case symbol(Symbol)
+        case end
+    }
+
+    enum Symbol: String, CaseIterable {
+        case path = "::"
+        case equal = "=="
+        case notEqual = "!="
+        case lessOrEqual = "<="
+        case greaterOrEqual = ">="
+        case and = "&&"
+        case or = "||"
+        case openParenthesis = "("
+        case closeParenthesis = ")"
+        case openBracket = "["
+        case closeBracket = "]"
+        case openBrace = "{"
+        case closeBrace = "}"
+        case comma = ","
+        case semicolon = ";"
+        case colon = ":"
+        case at = "@"
+        case dot = "."
+        case not = "!"
+        case less = "<"
+        case greater = ">"
+        case plus = "+"
+        case minus = "-"
+        case times = "*"
+    }
+
+    let kind: Kind
+    let range: SourceRange
+}
+
+/// Cuts a policy text into tokens, from front to back.
+struct Lexer {
+    let source: [UInt8]
+    private var position = SourcePosition(line: 1, column: 1, offset: 0)
+
+    init(_ source: [UInt8]) { self.source = source }
+
+    mutating func next() throws(Diagnostic) -> Token {
+        skipBlanks()
+        let start = position
+        let kind = try kind()
+        return Token(kind: kind, range: SourceRange(start: start, end: position))
+    }
+
+    /// A mistake at `range`, shown with its line.
+    func diagnostic(_ message: String, at range: SourceRange) -> Diagnostic {
+        Diagnostic(message: message, range: range, excerpt: Excerpt(of: range, in: source))
+    }
+
+    private mutating func kind() throws(Diagnostic) -> Token.Kind {
+        guard let byte = peek() else { return .end }
+        if Identifier.isStart(byte) { return .identifier(word()) }
+        if Identifier.isDigit(byte) {
+            _ = word()
+            return .number
+        }
+        if byte == UInt8(ascii: "\"") { return .string(try string()) }
+        if byte == UInt8(ascii: "?"), let next = peek(1), Identifier.isStart(next) {
+            advance(1)
+            _ = word()
+            return .slot
+        }
+        // Of two symbols that both fit the longer wins: the two-byte ones come first.
+        if let symbol = Token.Symbol.allCases.first(where: { source[position.offset...].starts(with: $0.rawValue.utf8) }
+        ) {
+            advance(symbol.rawValue.utf8.count)
+            return .symbol(symbol)
+        }
+        throw unexpectedCharacter()
+    }
+
+    private mutating func word() -> String {
+        let bytes = source[position.offset...].prefix(while: Identifier.isPart)
+        advance(bytes.count)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private mutating func string() throws(Diagnostic) -> String {
+        let quote = position
+        advance(1)
+        var bytes: [UInt8] = []
+        while let byte = peek() {
+            switch byte {
+            case UInt8(ascii: "\""):
+                advance(1)
+                return String(decoding: bytes, as: UTF8.self)
+            case UInt8(ascii: "\\"):
+                bytes.append(contentsOf: String(Character(try escape())).utf8)
+            case 0, UInt8(ascii: "\r"):
+                throw unexpectedCharacter()
+            default:
+                bytes.append(byte)
+                advance(1)
+            }
+        }
+        // The mark stands at the opening quote: the end of the text says nothing about where the string began.
+        let opening = SourcePosition(line: quote.line, column: quote.column + 1, offset: quote.offset + 1)
+        throw diagnostic("this string has no closing quote", at: SourceRange(start: quote, end: opening))
+    }
+
+    private mutating func escape() throws(Diagnostic) -> Unicode.Scalar {
+        do {
+            let (scalar, length) = try StringLiteral.unescape(source[position.offset...])
+            advance(length)
+            return scalar
+        } catch {
+            let start = position
+            advance(error.length)
+            throw diagnostic(error.reason, at: SourceRange(start: start, end: position))
+        }
+    }
+
+    private mutating func unexpectedCharacter() -> Diagnostic {
+        let start = position
+        let scalar =
+            String(decoding: source[start.offset...].prefix(4), as: UTF8.self).unicodeScalars.first ?? "\u{FFFD}"
+        advance(min(UTF8.width(scalar), source.count - start.offset))
+        let code = String(scalar.value, radix: 16, uppercase: true)
+        let name = "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
+        return diagnostic(
+            scalar.isPrintable ? "unexpected character `\(scalar)`" : "unexpected character \(name)",
+            at: SourceRange(start: start, end: position))
+    }
+
+    /// White space and comments. A comment ends at a carriage return too, as it does in the reference: what is live
+    /// text there must not be silent here.
+    private mutating func skipBlanks() {
+        while let byte = peek() {
+            switch byte {
+            case UInt8(ascii: " "), 0x09...0x0D: advance(1)
+            case UInt8(ascii: "/") where peek(1) == UInt8(ascii: "/"):
+                advance(
+                    source[position.offset...].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }.count)
+            default: return
+            }
+        }
+    }
+
+    private func peek(_ ahead: Int = 0) -> UInt8? {
+        let index = position.offset + ahead
+        return index < source.count ? source[index] : nil
+    }
+
+    private mutating func advance(_ count: Int) {
+        var (line, column) = (position.line, position.column)
+        for byte in source[position.offset..<position.offset + count] {
+            if byte == UInt8(ascii: "\n") {
+                line += 1
+                column = 1
+            } else if byte & 0xC0 != 0x80 {
+                column += 1
+            }
+        }
+        position = SourcePosition(line: line, column: column, offset: position.offset + count)
+    }
+}

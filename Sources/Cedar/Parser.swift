@@ -1,0 +1,296 @@
+/// Reads the policies of one text. Nothing in it recurses: a scope does not nest.
+struct Parser {
+    private var lexer: Lexer
+    private var token: Token
+    /// Where the last token taken ended.
+    private var end: SourcePosition
+    /// The lexer met something that is no token; what follows cannot be told apart from the inside of a string.
+    private var isLost = false
+
+    private init(_ lexer: Lexer) throws(Diagnostic) {
+        self.lexer = lexer
+        token = try self.lexer.next()
+        end = token.range.start
+    }
+
+    /// All policies of a text, or the first mistake of each policy that has one.
+    static func policies(of text: String) throws(ParseError) -> [Policy] {
+        guard text.utf8.count <= PolicySet.maximumTextBytes else {
+            let origin = SourcePosition(line: 1, column: 1, offset: 0)
+            let message = "the text is longer than \(PolicySet.maximumTextBytes) bytes"
+            let lexer = Lexer([])
+            throw ParseError(diagnostics: [lexer.diagnostic(message, at: SourceRange(start: origin, end: origin))])
+        }
+        var diagnostics: [Diagnostic] = []
+        var policies: [Policy] = []
+        do throws(Diagnostic) {
+            var parser = try Parser(Lexer(Array(text.utf8)))
+            policies = parser.policies(&diagnostics)
+        } catch {
+            diagnostics.append(error)
+        }
+        guard diagnostics.isEmpty else { throw ParseError(diagnostics: diagnostics) }
+        return policies
+    }
+
+    private mutating func policies(_ diagnostics: inout [Diagnostic]) -> [Policy] {
+        var policies: [Policy] = []
+        var firstUse: [String: SourcePosition] = [:]
+        var position = 0
+        while token.kind != .end, diagnostics.count < PolicySet.maximumDiagnostics {
+            do throws(Diagnostic) {
+                let policy = try policy(at: position)
+                let named = policy.annotations.first { $0.key == "id" }?.range ?? policy.range
+                if position == PolicySet.maximumPolicies {
+                    diagnostics.append(lexer.diagnostic("more than \(position) policies in one text", at: policy.range))
+                    return []
+                }
+                if let first = firstUse.updateValue(named.start, forKey: policy.id) {
+                    let message = "the policy id \(StringLiteral.quoted(policy.id)) is taken by the policy at \(first)"
+                    diagnostics.append(lexer.diagnostic(message, at: named))
+                }
+                policies.append(policy)
+            } catch {
+                diagnostics.append(error)
+                do throws(Diagnostic) { try skipPolicy() } catch { return [] }
+                if isLost { return [] }
+            }
+            position += 1
+        }
+        return policies
+    }
+
+    /// Goes on behind the next semicolon.
+    private mutating func skipPolicy() throws(Diagnostic) {
+        while !isLost, token.kind != .end, token.kind != .symbol(.semicolon) { try advance() }
+        if !isLost, token.kind != .end { try advance() }
+    }
+}
+
+// MARK: - A policy
+
+extension Parser {
+    private mutating func policy(at position: Int) throws(Diagnostic) -> Policy {
+        let start = token.range.start
+        let annotations = try annotations()
+        let effect = try effect()
+        let scope = try scope()
+        if case .identifier(let word) = token.kind, word == "when" || word == "unless" {
+            throw refused("conditions are not supported in this version: `\(word)`")
+        }
+        // The mark stands where the semicolon is missing, not at the next policy.
+        guard token.kind == .symbol(.semicolon) else {
+            let next = SourcePosition(line: end.line, column: end.column + 1, offset: end.offset + 1)
+            throw lexer.diagnostic(
+                "expected `;` after the policy, found \(found)", at: SourceRange(start: end, end: next))
+        }
+        let range = SourceRange(start: start, end: token.range.end)
+        let id = annotations.first { $0.key == "id" }?.value ?? "policy\(position)"
+        try advance()
+        return Policy(id: id, annotations: annotations, effect: effect, scope: scope, range: range)
+    }
+
+    private mutating func annotations() throws(Diagnostic) -> [Annotation] {
+        var annotations: [Annotation] = []
+        var keys: Set<String> = []
+        while token.kind == .symbol(.at) {
+            let annotation = try annotation()
+            guard keys.insert(annotation.key).inserted else {
+                throw lexer.diagnostic("a second annotation `@\(annotation.key)`", at: annotation.range)
+            }
+            if annotation.key == "id", annotation.value.isEmpty {
+                throw lexer.diagnostic("`@id` needs a name that is not empty", at: annotation.range)
+            }
+            annotations.append(annotation)
+        }
+        return annotations
+    }
+
+    /// `@key("value")`, or `@key` for an empty value.
+    private mutating func annotation() throws(Diagnostic) -> Annotation {
+        let start = token.range.start
+        try take(.at)
+        guard case .identifier(let key) = token.kind else { throw expected("the name of an annotation after `@`") }
+        try advance()
+        var value = ""
+        if token.kind == .symbol(.openParenthesis) {
+            try advance()
+            guard case .string(let string) = token.kind else { throw expected("a string as the annotation's value") }
+            value = string
+            try advance()
+            try take(.closeParenthesis)
+        }
+        return Annotation(key: key, value: value, range: SourceRange(start: start, end: end))
+    }
+
+    private mutating func effect() throws(Diagnostic) -> Effect {
+        guard case .identifier(let word) = token.kind, let effect = Effect(rawValue: word) else {
+            throw expected("`permit` or `forbid`")
+        }
+        try advance()
+        return effect
+    }
+}
+
+// MARK: - Its scope
+
+extension Parser {
+    private mutating func scope() throws(Diagnostic) -> Scope {
+        try take(.openParenthesis)
+        let principal = try entityConstraint(of: "principal")
+        try take(.comma)
+        let action = try actionConstraint()
+        try take(.comma)
+        let resource = try entityConstraint(of: "resource")
+        try take(.closeParenthesis)
+        return Scope(principal: principal, action: action, resource: resource)
+    }
+
+    private mutating func entityConstraint(of variable: String) throws(Diagnostic) -> EntityConstraint {
+        try take(word: variable)
+        if token.kind == .symbol(.equal) {
+            try advance()
+            let entity = try entity()
+            if isNext("is") { throw refused("`is` cannot go with `==`: an entity literal already has its type") }
+            return .equal(entity)
+        }
+        if isNext("in") {
+            try advance()
+            if token.kind == .symbol(.openBracket) { throw refused("only `action` can be `in` a list") }
+            let entity = try entity()
+            if isNext("is") { throw refused("`is` comes before `in`: write `\(variable) is T in E`") }
+            return .within(entity)
+        }
+        guard isNext("is") else { return .any }
+        try advance()
+        let type = try entityType()
+        if token.kind == .symbol(.equal) {
+            throw refused("`is` cannot go with `==`: an entity literal already has its type")
+        }
+        guard isNext("in") else { return .isType(type) }
+        try advance()
+        return .isTypeWithin(type, try entity())
+    }
+
+    private mutating func actionConstraint() throws(Diagnostic) -> ActionConstraint {
+        try take(word: "action")
+        if token.kind == .symbol(.equal) {
+            try advance()
+            return .equal(try action())
+        }
+        if isNext("is") { throw refused("`action` cannot be tested with `is`") }
+        guard isNext("in") else { return .any }
+        try advance()
+        guard token.kind == .symbol(.openBracket) else { return .within([try action()]) }
+        try advance()
+        var actions: [EntityUID] = []
+        if token.kind != .symbol(.closeBracket) {
+            actions.append(try action())
+            while token.kind == .symbol(.comma) {
+                try advance()
+                actions.append(try action())
+            }
+        }
+        try take(.closeBracket)
+        return .within(actions)
+    }
+
+    private mutating func action() throws(Diagnostic) -> EntityUID {
+        let start = token.range.start
+        let action = try entity()
+        guard action.type.basename == "Action" else {
+            let range = SourceRange(start: start, end: end)
+            throw lexer.diagnostic("an action is an entity of type `Action`, not `\(action.type)`", at: range)
+        }
+        return action
+    }
+}
+
+// MARK: - Names
+
+extension Parser {
+    /// `N::T::"id"`
+    private mutating func entity() throws(Diagnostic) -> EntityUID {
+        if token.kind == .slot { throw slotRefused }
+        var components = [try component("an entity such as `Agent::\"name\"`")]
+        while true {
+            guard token.kind == .symbol(.path) else {
+                throw expected("`::` and the entity's id in quotes")
+            }
+            try advance()
+            if case .string(let id) = token.kind {
+                try advance()
+                return EntityUID(type: EntityType(components: components), id: id)
+            }
+            components.append(try component("the entity's id in quotes"))
+        }
+    }
+
+    /// `N::T`
+    private mutating func entityType() throws(Diagnostic) -> EntityType {
+        if token.kind == .slot { throw slotRefused }
+        var components = [try component("an entity type")]
+        while token.kind == .symbol(.path) {
+            try advance()
+            if case .string = token.kind { throw refused("`is` takes an entity type, not an entity") }
+            components.append(try component("an entity type"))
+        }
+        return EntityType(components: components)
+    }
+
+    private mutating func component(_ what: String) throws(Diagnostic) -> String {
+        guard case .identifier(let word) = token.kind else { throw expected(what) }
+        guard !Identifier.reserved.contains(word) else {
+            throw refused("`\(word)` is reserved and names no entity type")
+        }
+        try advance()
+        return word
+    }
+}
+
+// MARK: - Tokens
+
+extension Parser {
+    private mutating func advance() throws(Diagnostic) {
+        end = token.range.end
+        do {
+            token = try lexer.next()
+        } catch {
+            isLost = true
+            throw error
+        }
+    }
+
+    private mutating func take(_ symbol: Token.Symbol) throws(Diagnostic) {
+        guard token.kind == .symbol(symbol) else { throw expected("`\(symbol.rawValue)`") }
+        try advance()
+    }
+
+    private mutating func take(word: String) throws(Diagnostic) {
+        guard isNext(word) else { throw expected("`\(word)`") }
+        try advance()
+    }
+
+    private func isNext(_ word: String) -> Bool { token.kind == .identifier(word) }
+
+    private func expected(_ what: String) -> Diagnostic {
+        token.kind == .slot ? slotRefused : refused("expected \(what), found \(found)")
+    }
+
+    private var slotRefused: Diagnostic {
+        refused("template slots are not supported in this version: \(found)")
+    }
+
+    private func refused(_ message: String) -> Diagnostic { lexer.diagnostic(message, at: token.range) }
+
+    /// The token at hand, for a message.
+    private var found: String {
+        switch token.kind {
+        case .end: return "the end of the text"
+        case .string: return "a string"
+        case .number, .identifier, .slot, .symbol:
+            let bytes = lexer.source[token.range.start.offset..<token.range.end.offset]
+            return "`\(String(decoding: bytes.prefix(80), as: UTF8.self))`"
+        }
+    }
+}

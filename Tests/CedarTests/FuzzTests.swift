@@ -1,0 +1,73 @@
+import Testing
+
+@testable import Cedar
+
+@Suite struct FuzzTests {
+    private static let words = [
+        "permit", "forbid", "principal", "action", "resource", "(", ")", ",", ";", "==", "in", "is", "[", "]", "@",
+        "id",
+        "Agent", "::", "Action", "\"a\"", "\"", "\\", "\\u{", "//", "\n", "\r", "?principal", "when", "{", "}", "\0",
+        "é",
+        "\u{202E}", "😀", " ", "7", "!", "&", "&&", "|", "@id(\"x\")", "permit(principal,action,resource);",
+    ]
+
+    private static func survives(_ text: String) {
+        do throws(ParseError) {
+            for policy in try PolicySet(parsing: text).policies { _ = policy.description }
+        } catch {
+            #expect(!error.diagnostics.isEmpty)
+            #expect(!error.rendering.isEmpty)
+            for diagnostic in error.diagnostics { #expect(diagnostic.range.start.offset <= text.utf8.count) }
+        }
+    }
+
+    @Test(arguments: 0..<40)
+    func `the parser survives any bytes`(seed: Int) {
+        var random = SeededGenerator(seed: UInt64(seed))
+        for _ in 0..<50 {
+            let bytes = (0..<Int.random(in: 0...200, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
+            Self.survives(String(decoding: bytes, as: UTF8.self))
+        }
+    }
+
+    @Test(arguments: 0..<40)
+    func `the parser survives any words`(seed: Int) {
+        var random = SeededGenerator(seed: UInt64(seed))
+        for _ in 0..<100 {
+            let words = (0..<Int.random(in: 0...30, using: &random)).map { _ in
+                Self.words.randomElement(using: &random)!
+            }
+            Self.survives(words.joined(separator: Bool.random(using: &random) ? " " : ""))
+        }
+    }
+
+    @Test(arguments: 0..<40)
+    func `the parser survives damaged policies`(seed: Int) {
+        var random = SeededGenerator(seed: UInt64(seed))
+        var world = World(seed: UInt64(seed))
+        for number in 0..<100 {
+            var bytes = Array("@id(\"é\")\n\(world.policy(number))".utf8)
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                if Bool.random(using: &random) {
+                    bytes[place] = UInt8.random(in: 0...255, using: &random)
+                } else {
+                    bytes.remove(at: place)
+                }
+            }
+            Self.survives(String(decoding: bytes, as: UTF8.self))
+        }
+    }
+
+    @Test(arguments: ["(", "[", "@", "::", "a::", "\"", "\\", "@a ", "permit(", "//", "é", "<", "{"])
+    func `repetition up to the limit is survived`(unit: String) {
+        Self.survives(String(repeating: unit, count: PolicySet.maximumTextBytes / unit.utf8.count))
+        let nested = String(repeating: "a::", count: 200_000)
+        Self.survives("permit(principal == \(nested)\"x\",action,resource);")
+        Self.survives(
+            "permit(principal,action in [\(String(repeating: "Action::\"a\",", count: 50_000)) Action::\"a\"],resource);"
+        )
+    }
+}
