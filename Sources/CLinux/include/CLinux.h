@@ -1,0 +1,8 @@
+/* System calls that Swift cannot see, or cannot make safely in a multithreaded process.
+ * Every function returns a non-negative result, or -errno. */
+#pragma once
+
+#include "pt_bpf.h"
+#include "pt_netns.h"
+#include "pt_spawn.h"
+#include "pt_unix.h"

@@ -1,0 +1,208 @@
+package import Mesh
+
+// The coordinator's API, version 1: JSON over HTTPS, mutual TLS on all but the first two.
+//
+//   GET    /v1/ca              the CA certificate in PEM: public, checked against the token's fingerprint
+//   POST   /v1/join            JoinRequest -> JoinResponse                    with a join token
+//   GET    /v1/map             ?have=V&applied=V -> MapResponse               nodes; held up to 1 s while unchanged
+//   POST   /v1/sessions        SessionRequest -> SessionResponse              nodes
+//   DELETE /v1/sessions/{id}   -> VersionResponse                             the session's node, admins
+//   GET    /v1/confirmations   ?version=V&node=N… -> ConfirmationResponse     nodes; held up to 2 s
+//   POST   /v1/changes         ChangeRequest -> VersionResponse               admins
+//   GET    /v1/registry        -> Registry                                    admins
+//   POST   /v1/join-tokens     JoinTokenRequest -> JoinToken                  admins
+//
+// Every refusal is an ErrorResponse with a status that fits.
+
+/// A machine asks to become a node.
+package struct JoinRequest: Codable, Sendable {
+    package let secret: String
+    /// A certificate signing request in PEM; its signature proves that the node holds its TLS key.
+    package let request: String
+    /// A ``NodeStatement``, signed with that same key.
+    package let statement: Envelope
+
+    package init(secret: String, request: String, statement: Envelope) {
+        (self.secret, self.request, self.statement) = (secret, request, statement)
+    }
+}
+
+/// What makes a machine a node.
+package struct JoinResponse: Codable, Sendable {
+    package let mesh: MeshDomain
+    package let pool: AddressPool
+    /// The node's certificate in PEM.
+    package let certificate: String
+    /// The first admin's public key (base64, uncompressed); its fingerprint stands in the token.
+    package let adminKey: String
+
+    package init(mesh: MeshDomain, pool: AddressPool, certificate: String, adminKey: String) {
+        (self.mesh, self.pool, self.certificate, self.adminKey) = (mesh, pool, certificate, adminKey)
+    }
+}
+
+/// The answer to a node that asks for its map.
+package struct MapResponse: Codable, Sendable {
+    package let version: UInt64
+    package let issuedAt: Timestamp
+    package let validUntil: Timestamp
+    /// Absent while `version` is the one that the node said it has.
+    package let map: MapMessage?
+
+    package init(version: UInt64, issuedAt: Timestamp, validUntil: Timestamp, map: MapMessage?) {
+        (self.version, self.issuedAt, self.validUntil, self.map) = (version, issuedAt, validUntil, map)
+    }
+}
+
+/// The map as it travels and as it is kept on disk: statements with their signatures, and the places given to peers.
+package struct MapMessage: Codable, Equatable, Sendable {
+    package let mesh: MeshDomain
+    package let pool: AddressPool
+    package let version: UInt64
+    /// Agents, services and policies, each signed by an admin.
+    package let definitions: [Envelope]
+    package let nodes: [NodeEntry]
+    package let sessions: [SessionEntry]
+
+    /// A node's own statement, and the certificate whose key signed it.
+    package struct NodeEntry: Codable, Equatable, Sendable {
+        package let peer: PeerID
+        package let offset: MeshOffset
+        /// In PEM; issued by the CA.
+        package let certificate: String
+        package let statement: Envelope
+
+        package init(peer: PeerID, offset: MeshOffset, certificate: String, statement: Envelope) {
+            (self.peer, self.offset, self.certificate, self.statement) = (peer, offset, certificate, statement)
+        }
+    }
+
+    /// A session's statement, signed by its node.
+    package struct SessionEntry: Codable, Equatable, Sendable {
+        package let peer: PeerID
+        package let offset: MeshOffset
+        package let expires: Timestamp
+        package let statement: Envelope
+
+        package init(peer: PeerID, offset: MeshOffset, expires: Timestamp, statement: Envelope) {
+            (self.peer, self.offset, self.expires, self.statement) = (peer, offset, expires, statement)
+        }
+    }
+
+    package init(
+        mesh: MeshDomain, pool: AddressPool, version: UInt64, definitions: [Envelope], nodes: [NodeEntry],
+        sessions: [SessionEntry]
+    ) {
+        (self.mesh, self.pool, self.version) = (mesh, pool, version)
+        (self.definitions, self.nodes, self.sessions) = (definitions, nodes, sessions)
+    }
+}
+
+/// A node starts a session: a ``SessionStatement`` signed with its TLS key.
+package struct SessionRequest: Codable, Sendable {
+    package let statement: Envelope
+    package init(statement: Envelope) { self.statement = statement }
+}
+
+/// The place given to a session, and the version of the map that holds it.
+package struct SessionResponse: Codable, Sendable {
+    package let peer: PeerID
+    package let offset: MeshOffset
+    package let expires: Timestamp
+    package let version: UInt64
+
+    package init(peer: PeerID, offset: MeshOffset, expires: Timestamp, version: UInt64) {
+        (self.peer, self.offset, self.expires, self.version) = (peer, offset, expires, version)
+    }
+}
+
+/// The version that a change made.
+package struct VersionResponse: Codable, Sendable {
+    package let version: UInt64
+    package init(version: UInt64) { self.version = version }
+}
+
+/// Which of the asked nodes said that they applied the version.
+package struct ConfirmationResponse: Codable, Sendable {
+    package let confirmed: [NodeName]
+    package let missing: [NodeName]
+    package init(confirmed: [NodeName], missing: [NodeName]) { (self.confirmed, self.missing) = (confirmed, missing) }
+}
+
+/// An admin changes the registry: all of the documents, or none.
+package struct ChangeRequest: Codable, Sendable {
+    package let documents: [Envelope]
+    package init(documents: [Envelope]) { self.documents = documents }
+    package static let maximumDocuments = 1000
+}
+
+/// An admin asks for a join token.
+package struct JoinTokenRequest: Codable, Sendable {
+    /// The name that the node must take; any, when absent.
+    package let node: NodeName?
+    package let lifetimeSeconds: Int
+    package init(node: NodeName?, lifetimeSeconds: Int) { (self.node, self.lifetimeSeconds) = (node, lifetimeSeconds) }
+    package static let lifetimeRange = 10...86_400
+}
+
+/// The registry as admins see it.
+package struct Registry: Codable, Equatable, Sendable {
+    package var mesh: MeshDomain
+    package var version: UInt64
+    package var nodes: [Node]
+    package var agents: [AgentDefinition]
+    package var services: [ServiceDefinition]
+    package var policies: [PolicyDocument]
+    package var sessions: [Session]
+
+    /// A node, with the version of the map that it last said it applied, and when.
+    package struct Node: Codable, Equatable, Sendable {
+        package var name: NodeName
+        package var address: String
+        package var endpoint: Endpoint
+        package var applied: UInt64?
+        package var seenAt: Timestamp?
+
+        package init(name: NodeName, address: String, endpoint: Endpoint, applied: UInt64?, seenAt: Timestamp?) {
+            (self.name, self.address, self.endpoint) = (name, address, endpoint)
+            (self.applied, self.seenAt) = (applied, seenAt)
+        }
+    }
+
+    /// A live session.
+    package struct Session: Codable, Equatable, Sendable {
+        package var id: SessionID
+        package var agent: AgentName
+        package var node: NodeName
+        package var address: String
+        package var expires: Timestamp
+
+        package init(id: SessionID, agent: AgentName, node: NodeName, address: String, expires: Timestamp) {
+            (self.id, self.agent, self.node, self.address, self.expires) = (id, agent, node, address, expires)
+        }
+    }
+
+    package init(
+        mesh: MeshDomain, version: UInt64, nodes: [Node], agents: [AgentDefinition], services: [ServiceDefinition],
+        policies: [PolicyDocument], sessions: [Session]
+    ) {
+        (self.mesh, self.version, self.nodes, self.agents) = (mesh, version, nodes, agents)
+        (self.services, self.policies, self.sessions) = (services, policies, sessions)
+    }
+}
+
+/// Why the coordinator refused.
+package struct ErrorResponse: Codable, Error, Equatable, Sendable, CustomStringConvertible {
+    /// A word that programs may rely on: `invalid`, `unauthenticated`, `forbidden`, `missing`, `conflict`, `internal`.
+    package let code: String
+    /// A sentence for people.
+    package let message: String
+    package init(code: String, message: String) { (self.code, self.message) = (code, message) }
+    package var description: String { message }
+}
+
+/// Bounds on bodies, in bytes.
+package enum BodyLimit {
+    package static let request = 8 << 20
+    package static let response = 64 << 20
+}

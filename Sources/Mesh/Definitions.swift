@@ -1,0 +1,46 @@
+/// What an admin says of an agent.
+package struct AgentDefinition: Codable, Equatable, Sendable {
+    package var name: AgentName
+    package var owner: UserName
+    package var groups: Set<GroupName>
+    /// The nodes that may launch it; none means that nobody may.
+    package var nodes: Set<NodeName>
+    package var disabled: Bool
+
+    package init(
+        name: AgentName, owner: UserName, groups: Set<GroupName> = [], nodes: Set<NodeName> = [], disabled: Bool = false
+    ) {
+        (self.name, self.owner, self.groups, self.nodes, self.disabled) = (name, owner, groups, nodes, disabled)
+    }
+}
+
+/// How a service is spoken to.
+package enum ServiceProtocol: String, Codable, Sendable, CaseIterable {
+    case tcp
+}
+
+/// What an admin says of a service: where it answers.
+package struct ServiceDefinition: Codable, Equatable, Sendable {
+    package var name: ServiceName
+    package var node: NodeName
+    package var `protocol`: ServiceProtocol
+    package var port: Port
+    package var tags: Set<TagName>
+
+    package init(
+        name: ServiceName, node: NodeName, protocol: ServiceProtocol, port: Port, tags: Set<TagName> = []
+    ) {
+        (self.name, self.node, self.protocol, self.port, self.tags) = (name, node, `protocol`, port, tags)
+    }
+}
+
+/// One document of policies in the Cedar language.
+package struct PolicyDocument: Codable, Equatable, Sendable {
+    package var name: PolicyName
+    package var text: String
+
+    /// More than any mesh has been seen to need; what is longer is refused before it is parsed.
+    package static let maximumLength = 1 << 20
+
+    package init(name: PolicyName, text: String) { (self.name, self.text) = (name, text) }
+}
