@@ -1,5 +1,5 @@
 package import Crypto
-import Mesh
+package import Mesh
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
