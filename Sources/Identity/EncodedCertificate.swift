@@ -1,0 +1,41 @@
+import SwiftASN1
+import X509
+
+/// A certificate as it travels: well formed, and believed by nobody yet.
+package struct EncodedCertificate: Hashable, Sendable {
+    /// A fingerprint is the SHA-256 of this. A signature has several encodings, so who verifies looks at what the
+    /// certificate says; who compares bytes may refuse a twin, and never mistakes another for it.
+    package let der: [UInt8]
+    let parsed: Certificate
+
+    /// Many times what any certificate of a mesh needs; what is longer is refused before it is parsed.
+    package static let maximumLength = 16_384
+
+    /// Reads one certificate in PEM, and nothing beside it.
+    package init(pem: String) throws(IdentityError) {
+        guard pem.utf8.count <= Self.maximumLength, let parsed = try? Certificate(pemEncoded: pem) else {
+            throw .unreadable("the certificate", because: "it is not one X.509 certificate in PEM")
+        }
+        try self.init(parsed)
+    }
+
+    /// Reads a certificate in DER.
+    package init(der: [UInt8]) throws(IdentityError) {
+        guard der.count <= Self.maximumLength, let parsed = try? Certificate(derEncoded: der) else {
+            throw .unreadable("the certificate", because: "it is not an X.509 certificate")
+        }
+        try self.init(parsed)
+    }
+
+    init(_ certificate: Certificate) throws(IdentityError) {
+        var serializer = DER.Serializer()
+        do { try serializer.serialize(certificate) } catch {
+            throw .unreadable("the certificate", because: "it cannot be encoded again")
+        }
+        (parsed, der) = (certificate, serializer.serializedBytes)
+    }
+
+    package var pem: String {
+        PEMDocument(type: Certificate.defaultPEMDiscriminator, derBytes: der).pemString + "\n"
+    }
+}
