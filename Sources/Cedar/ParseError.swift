@@ -19,11 +19,14 @@ public struct Diagnostic: Error, Equatable, Sendable, CustomStringConvertible {
     /// `line:column: message`
     public var description: String { "\(range.start): \(message)" }
 
-    public var rendering: String {
+    /// The description with the pointer below it.
+    public var rendering: String { "\(description)\n\(pointer)" }
+
+    /// The source line with a caret below the mistake.
+    public var pointer: String {
         let number = String(range.start.line)
         let margin = String(repeating: " ", count: number.count)
         return """
-            \(description)
             \(margin) |
             \(number) | \(excerpt.text)
             \(margin) | \(String(repeating: " ", count: excerpt.indent))\(String(repeating: "^", count: excerpt.width))

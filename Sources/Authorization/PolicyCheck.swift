@@ -1,0 +1,99 @@
+import Cedar
+import Mesh
+
+extension PolicySnapshot {
+    /// Refuses policies that cannot do what they say, for when they are written: a forbid with a misspelt name would
+    /// let everything through.
+    package func check() throws(AuthorizationError) {
+        var problems: [AuthorizationError.Problem] = []
+        for policy in policies.policies {
+            guard let reference = references[policy.id], let message = problem(with: policy) else { continue }
+            problems.append(
+                AuthorizationError.Problem(
+                    document: reference.document, line: reference.line, column: reference.column,
+                    message: "policy `\(reference.id)`: \(message)", excerpt: nil))
+            if problems.count == AuthorizationError.maximumProblems { break }
+        }
+        guard problems.isEmpty else { throw .policies(problems) }
+    }
+
+    private func problem(with policy: Policy) -> String? {
+        if let unknown = policy.annotations.first(where: { $0.key != "id" }) {
+            return "there is no annotation `@\(unknown.key)` here, only `@id`"
+        }
+        return policy.scope.types.lazy.compactMap(problem(withType:)).first
+            ?? policy.scope.entities.lazy.compactMap(problem(with:)).first
+            ?? problem(withAction: policy.scope.action)
+            ?? policy.scope.principal.problem(as: "principal", type: MeshSchema.agent, group: MeshSchema.group)
+            ?? policy.scope.resource.problem(as: "resource", type: MeshSchema.service, group: MeshSchema.tag)
+    }
+
+    private func problem(withType type: EntityType) -> String? {
+        MeshSchema.types.contains(type) ? nil : "there is no entity type `\(type)` in a mesh"
+    }
+
+    private func problem(with entity: EntityUID) -> String? {
+        if existing.contains(entity) { return nil }
+        return switch entity.type {
+        case MeshSchema.agent: "there is no agent `\(entity)`"
+        case MeshSchema.group: "no agent is in the group `\(entity)`"
+        case MeshSchema.user: "nobody is known as `\(entity)`: people are the owners of agents"
+        case MeshSchema.node: "there is no node `\(entity)`"
+        case MeshSchema.service: "there is no service `\(entity)`"
+        case MeshSchema.tag: "no service bears the tag `\(entity)`"
+        case MeshSchema.action: "there is no action `\(entity)`"
+        default: "there is no entity type `\(entity.type)` in a mesh"
+        }
+    }
+
+    /// What the packet plane does not ask, nothing enforces; such a policy would only seem to hold.
+    private func problem(withAction action: ActionConstraint) -> String? {
+        guard !action.matches(MeshAction.connect.entity, in: entities) else { return nil }
+        return "nothing asks for such an action in this version, only for `\(MeshAction.connect.entity)`"
+    }
+}
+
+extension EntityConstraint {
+    /// Why no request can match, when each has an entity of `type` here, in groups of `group`.
+    fileprivate func problem(as variable: String, type: EntityType, group: EntityType) -> String? {
+        let never = "can never match: the \(variable) of every request is of type `\(type)`"
+        if case .equal(let entity) = self, entity.type == group {
+            return "\(never), so write `\(variable) in \(entity)`"
+        }
+        if case .equal(let entity) = self, entity.type != type { return never }
+        if case .isType(let other) = self, other != type { return never }
+        if case .isTypeWithin(let other, _) = self, other != type { return never }
+        if let anchor, anchor.type != type, anchor.type != group { return "\(never), and in groups of type `\(group)`" }
+        return nil
+    }
+
+    fileprivate var anchor: EntityUID? {
+        switch self {
+        case .equal(let entity), .within(let entity), .isTypeWithin(_, let entity): entity
+        case .any, .isType: nil
+        }
+    }
+
+    fileprivate var type: EntityType? {
+        switch self {
+        case .isType(let type), .isTypeWithin(let type, _): type
+        case .any, .equal, .within: nil
+        }
+    }
+}
+
+extension Scope {
+    /// Every type named in it.
+    fileprivate var types: [EntityType] { [principal.type, resource.type].compactMap { $0 } + entities.map(\.type) }
+
+    /// Every entity named in it.
+    fileprivate var entities: [EntityUID] {
+        let actions: [EntityUID] =
+            switch action {
+            case .any: []
+            case .equal(let action): [action]
+            case .within(let actions): actions
+            }
+        return [principal.anchor].compactMap { $0 } + actions + [resource.anchor].compactMap { $0 }
+    }
+}

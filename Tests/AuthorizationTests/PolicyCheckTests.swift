@@ -1,0 +1,75 @@
+import Authorization
+import Mesh
+import Testing
+
+@Suite struct PolicyCheckTests {
+    @Test(arguments: [
+        "permit (principal, action, resource);",
+        "permit (principal is Agent in Group::\"research\", action in [Action::\"connect\", Action::\"read\"], resource is Service);",
+        "permit (principal in Agent::\"deep/er\", action, resource in Tag::\"money\");",
+        "@id(\"x\") forbid (principal == Agent::\"gone\", action == Action::\"connect\", resource in Service::\"wiki\");",
+    ])
+    func `what can match is accepted`(text: String) throws {
+        try Demo.snapshot(text).check()
+    }
+
+    @Test(arguments: [
+        ("principal == Agent::\"won\", action, resource", "there is no agent `Agent::\"won\"`"),
+        ("principal in Group::\"reserch\", action, resource", "no agent is in the group `Group::\"reserch\"`"),
+        ("principal, action == Action::\"conect\", resource", "there is no action `Action::\"conect\"`"),
+        ("principal, action, resource == Service::\"leger\"", "there is no service `Service::\"leger\"`"),
+        ("principal, action, resource in Tag::\"production\"", "no service bears the tag `Tag::\"production\"`"),
+        ("principal == agent::\"one\", action, resource", "there is no entity type `agent` in a mesh"),
+        ("principal is Robot, action, resource", "there is no entity type `Robot` in a mesh"),
+        ("principal, action, resource == Node::\"node-c\"", "there is no node `Node::\"node-c\"`"),
+        (
+            "principal == User::\"bob\", action, resource",
+            "nobody is known as `User::\"bob\"`: people are the owners of agents"
+        ),
+        (
+            "principal == Group::\"research\", action, resource",
+            "can never match: the principal of every request is of type `Agent`, so write `principal in Group::\"research\"`"
+        ),
+        (
+            "principal, action, resource == Tag::\"prod\"",
+            "can never match: the resource of every request is of type `Service`, so write `resource in Tag::\"prod\"`"
+        ),
+        ("principal is User, action, resource", "can never match: the principal of every request is of type `Agent`"),
+        (
+            "principal, action, resource is Tag in Tag::\"prod\"",
+            "can never match: the resource of every request is of type `Service`"
+        ),
+        (
+            "principal in Service::\"wiki\", action, resource",
+            "can never match: the principal of every request is of type `Agent`, and in groups of type `Group`"
+        ),
+        (
+            "principal, action == Action::\"http:GET\", resource",
+            "nothing asks for such an action in this version, only for `Action::\"connect\"`"
+        ),
+        (
+            "principal, action in [], resource",
+            "nothing asks for such an action in this version, only for `Action::\"connect\"`"
+        ),
+    ])
+    func `what cannot match as written is refused`(scope: String, message: String) throws {
+        let snapshot = try Demo.snapshot("\n\n  @id(\"x\") forbid (\(scope));")
+        let error = #expect(throws: AuthorizationError.self) { try snapshot.check() }
+        #expect(error?.description == "demo.cedar:3:3: policy `x`: \(message)")
+    }
+
+    @Test func `an annotation that nothing obeys is refused`() throws {
+        let snapshot = try Demo.snapshot("@observe forbid (principal, action, resource);")
+        let error = #expect(throws: AuthorizationError.self) { try snapshot.check() }
+        #expect(
+            error?.description == "demo.cedar:1:1: policy `policy0`: there is no annotation `@observe` here, only `@id`"
+        )
+    }
+
+    @Test func `every bad policy is named, up to twenty`() throws {
+        let bad = String(repeating: "forbid (principal is Robot, action, resource);\n", count: 30)
+        let error = #expect(throws: AuthorizationError.self) { try Demo.snapshot(bad).check() }
+        guard case .policies(let problems) = error else { return #expect(Bool(false)) }
+        #expect(problems.map(\.line) == Array(1...20))
+    }
+}
