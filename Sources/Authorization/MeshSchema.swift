@@ -19,7 +19,7 @@ package struct MeshAction: RawRepresentable, Hashable, Sendable, CustomStringCon
     package var description: String { rawValue }
 }
 
-/// The entity types and actions of a mesh, as config's schema has them.
+/// The entity types and actions of a mesh, as the mesh's schema has them.
 enum MeshSchema {
     static let agent: EntityType = "Agent"
     static let group: EntityType = "Group"
