@@ -1,0 +1,63 @@
+internal import Glibc
+
+/// The start of a file as text; no more than the limit is read.
+func readFile(_ path: String, limit: Int) throws(SystemError) -> String {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw SystemError(errno: errno) }
+    defer { close(descriptor) }
+    return String(decoding: try readBytes(descriptor, limit: limit), as: UTF8.self)
+}
+
+/// The last bytes of a file as text.
+func readEnd(of path: String, limit: Int) -> String? {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    let size = lseek(descriptor, 0, SEEK_END)
+    lseek(descriptor, max(0, size - off_t(limit)), SEEK_SET)
+    return (try? readBytes(descriptor, limit: limit)).map { String(decoding: $0, as: UTF8.self) }
+}
+
+private func readBytes(_ descriptor: Int32, limit: Int) throws(SystemError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: limit)
+    var length = 0
+    while length < limit {
+        let count = unsafe bytes[length...].withUnsafeMutableBytes { space in
+            unsafe read(descriptor, space.baseAddress, space.count)
+        }
+        if count < 0, errno == EINTR { continue }
+        guard count >= 0 else { throw SystemError(errno: errno) }
+        if count == 0 { break }
+        length += count
+    }
+    return Array(bytes[..<length])
+}
+
+/// Replaces a file of mode 0600 in one step: a reader sees the old text or the new one.
+func writeFile(_ path: String, _ text: String) throws(SystemError) {
+    let draft = path + ".new"
+    let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw SystemError(errno: errno) }
+    defer { close(descriptor) }
+    let bytes = Array(text.utf8)
+    guard unsafe write(descriptor, bytes, bytes.count) == bytes.count, unsafe rename(draft, path) == 0 else {
+        throw SystemError(errno: errno)
+    }
+}
+
+/// Where a symbolic link leads.
+func linkTarget(_ path: String) -> String? {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = unsafe buffer.withUnsafeMutableBytes { space in
+        guard let start = space.baseAddress else { return 0 }
+        return unsafe readlink(path, start.assumingMemoryBound(to: CChar.self), space.count)
+    }
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+}
+
+/// The path with all its links followed; nil when it leads nowhere.
+func realPath(_ path: String) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+}

@@ -1,0 +1,32 @@
+/// A way to have WireGuard devices: in the kernel, or by a program in user space.
+///
+/// A device is made in the network namespace of the calling thread, down and without addresses, and its UDP
+/// socket stays there when the device moves. Calls are synchronous and bounded to a few seconds, so they belong
+/// on a thread of their own.
+package protocol WireGuardBackend: Sendable {
+    func create(_ device: DeviceName, mtu: Int) throws(WireGuardError)
+
+    /// What the device reports; it may be in any namespace.
+    func state(of device: DeviceName) throws(WireGuardError) -> DeviceState
+
+    /// Tightens, then loosens.
+    func apply(_ changes: DeviceChanges, to device: DeviceName) throws(WireGuardError)
+
+    /// Deletes the device wherever it is; a device that is not there is no error.
+    func delete(_ device: DeviceName) throws(WireGuardError)
+
+    /// Whether the device is there and answers.
+    func exists(_ device: DeviceName) -> Bool
+}
+
+extension WireGuardBackend {
+    /// Brings the device to what it should be, and says what that took.
+    @discardableResult
+    package func configure(
+        _ device: DeviceName, as wanted: DeviceConfiguration
+    ) throws(WireGuardError) -> DeviceChanges {
+        let changes = wanted.changes(from: try state(of: device))
+        if !changes.isEmpty { try apply(changes, to: device) }
+        return changes
+    }
+}
