@@ -3,6 +3,8 @@
 #pragma once
 
 #include "pt_bpf.h"
+#include "pt_mount.h"
 #include "pt_netns.h"
+#include "pt_process.h"
 #include "pt_spawn.h"
 #include "pt_unix.h"

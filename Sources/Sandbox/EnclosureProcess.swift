@@ -1,0 +1,151 @@
+import CLinux
+import Dispatch
+import Foundation
+import Synchronization
+
+/// What a running session tells its daemon.
+package enum EnclosureEvent: Equatable, Sendable {
+    case report(EnclosureReport)
+    /// PID 1 was reaped, and with it every process of the session is gone. Always the last event.
+    case ended(EnclosureExit)
+}
+
+/// A session seen from `posternd`.
+///
+/// It outlives this value and the daemon: only its command's end, its time to live, `end` and `kill` stop it.
+package final class EnclosureProcess: Sendable {
+    /// PID 1 of the session, as the daemon's pid namespace counts.
+    package let pid: Int32
+    /// Reports in their checked order, then `ended`, then the end of the stream. For one consumer.
+    ///
+    /// The order allows five events at most, so nothing is ever dropped.
+    package let events: AsyncStream<EnclosureEvent>
+    private let descriptors: SessionDescriptors
+
+    init(_ started: consuming StartedSession) {
+        pid = started.pid
+        let (events, continuation) = AsyncStream.makeStream(of: EnclosureEvent.self)
+        self.events = events
+        descriptors = started.release()
+        SessionWatch(descriptors, continuation).start()
+    }
+
+    /// Sends one command; throws when the session is gone.
+    package func send(_ command: EnclosureCommand) throws(SandboxError) {
+        try kernel(
+            descriptors.withControl { ControlSocket.send(command.text, to: $0) } ?? -ESRCH,
+            .control, "cannot tell the session `\(command.text)`")
+    }
+
+    /// Kills PID 1, and so every process of the session.
+    package func kill() throws(SandboxError) {
+        let result = descriptors.withPidfd { pt_pidfd_signal($0, SIGKILL) } ?? -ESRCH
+        guard result != -ESRCH else { return }
+        try kernel(result, .control, "cannot kill the session with process id \(pid)")
+    }
+}
+
+/// A session's first process, and the daemon's end of the control socket.
+struct StartedSession: ~Copyable {
+    let pid: Int32
+    let pidfd: Descriptor
+    let control: Descriptor
+
+    fileprivate consuming func release() -> SessionDescriptors {
+        SessionDescriptors(pidfd: pidfd.release(), control: control.release())
+    }
+}
+
+/// The two descriptors of a session, closed together once it has ended.
+private final class SessionDescriptors: Sendable {
+    private let numbers: Mutex<(pidfd: Int32, control: Int32)?>
+
+    init(pidfd: Int32, control: Int32) { numbers = Mutex((pidfd, control)) }
+
+    func withPidfd<R: Sendable>(_ body: (Int32) -> R) -> R? { numbers.withLock { $0.map { body($0.pidfd) } } }
+    func withControl<R: Sendable>(_ body: (Int32) -> R) -> R? { numbers.withLock { $0.map { body($0.control) } } }
+
+    func closeAll() {
+        guard let open = numbers.withLock({ $0.take() }) else { return }
+        close(open.pidfd)
+        close(open.control)
+    }
+}
+
+/// Turns readable descriptors into events, and reaps the session whether or not anyone listens.
+///
+/// Unchecked because its variables are touched on its serial queue only, once `start` has returned.
+/// The sources keep it alive until they are cancelled.
+private final class SessionWatch: @unchecked Sendable {
+    private let descriptors: SessionDescriptors
+    private let continuation: AsyncStream<EnclosureEvent>.Continuation
+    private let queue = DispatchQueue(label: "postern.session")
+    private var progress = EnclosureProgress.preparing
+    private var reports: (any DispatchSourceRead)?
+    private var end: (any DispatchSourceRead)?
+    private var sources = 2
+
+    init(_ descriptors: SessionDescriptors, _ continuation: AsyncStream<EnclosureEvent>.Continuation) {
+        (self.descriptors, self.continuation) = (descriptors, continuation)
+    }
+
+    func start() {
+        queue.sync {
+            reports = descriptors.withControl { $0 }.map { watch($0) { $0.readReports() } }
+            end = descriptors.withPidfd { $0 }.map { watch($0) { $0.reap() } }
+        }
+    }
+
+    private func watch(_ descriptor: Int32, _ handler: @escaping (SessionWatch) -> Void) -> any DispatchSourceRead {
+        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+        source.setEventHandler { handler(self) }
+        source.setCancelHandler { self.sourceEnded() }
+        source.activate()
+        return source
+    }
+
+    private func readReports() {
+        while true {
+            switch descriptors.withControl({ ControlSocket.receive(from: $0) }) {
+            case .text(let text): take(text)
+            case .nothing: return
+            case .closed, nil:
+                reports?.cancel()
+                reports = nil
+                return
+            }
+        }
+    }
+
+    /// What cannot be understood, or is out of order, says nothing: the end of the process does.
+    private func take(_ text: String) {
+        guard let report = EnclosureReport(text), progress.accept(report) else { return }
+        continuation.yield(.report(report))
+    }
+
+    private func reap() {
+        var ending = pt_ending()
+        let result = descriptors.withPidfd { unsafe pt_pidfd_reap($0, &ending) } ?? -ECHILD
+        guard result < 0 || ending.pid != 0 else { return }
+        readReports()
+        continuation.yield(.ended(result < 0 ? .signal(SIGKILL) : EnclosureExit(ending)))
+        continuation.finish()
+        close()
+    }
+
+    private func close() {
+        reports?.cancel()
+        end?.cancel()
+        (reports, end) = (nil, nil)
+    }
+
+    /// A descriptor may be closed only when its source has let go of it (dispatch_source_set_cancel_handler(3)).
+    private func sourceEnded() {
+        sources -= 1
+        if sources == 0 { descriptors.closeAll() }
+    }
+}
+
+extension EnclosureExit {
+    init(_ ending: pt_ending) { self = ending.by_signal ? .signal(ending.status) : .code(ending.status) }
+}

@@ -1,0 +1,204 @@
+import CLinux
+import Foundation
+import Mesh
+
+/// The whole of `postern-session`: PID 1 of one session's namespaces.
+///
+/// Descriptor 3 holds the specification, descriptor 4 is the control socket; 0, 1 and 2 are the command's.
+/// Single-threaded by design: no Swift concurrency, no Dispatch.
+package struct SessionProgram {
+    private static let specificationDescriptor: Int32 = 3
+    private static let controlDescriptor: Int32 = 4
+    /// The enclosure failed; the command did not run, or was not left to run unprotected.
+    private static let failureStatus: Int32 = 125
+
+    private let specification: EnclosureSpecification
+    private let directory: String
+    private let signals: Int32
+    private let timer: Int32
+    private var control: Int32? = Self.controlDescriptor
+    private var lifecycle = SessionLifecycle()
+    private var commandID: Int32 = 0
+
+    /// Runs to the end of the session and returns the status to exit with.
+    package static func main(_ arguments: [String]) -> Int32 {
+        if let text = explanation(arguments.dropFirst().first) {
+            print(text)
+            return arguments.dropFirst().first == "--version" || arguments.dropFirst().first == "--help" ? 0 : 64
+        }
+        do {
+            var session = try SessionProgram()
+            report(.ready)
+            return session.run()
+        } catch {
+            report(.failed(error))
+            return failureStatus
+        }
+    }
+
+    private static func explanation(_ argument: String?) -> String? {
+        if argument == "--version" { return "postern-session 0.1.0" }
+        guard argument != nil || getpid() != 1 || FileKind(descriptor: controlDescriptor) != .socket else { return nil }
+        return """
+            postern-session is the first process of an agent's session: it makes the session's file system, runs one
+            command in it and passes on how that ended. posternd starts it; to run an agent use `postern run`.
+            """
+    }
+
+    private static func report(_ report: EnclosureReport) {
+        _ = ControlSocket.send(report.text, to: controlDescriptor)
+    }
+
+    private init() throws(SandboxError) {
+        guard let bytes = readAll(Self.specificationDescriptor, limit: EnclosureSpecification.maximumLength) else {
+            throw SandboxError(.specification, "the session's specification cannot be read: \(errorText(errno))")
+        }
+        close(Self.specificationDescriptor)
+        specification = try .decoded(bytes)
+        try Enclosure.checkStdio([0, 1, 2])
+        umask(0o022)
+        timer = try kernel(pt_boot_timer(), .spawn, "cannot make the session's timer")
+        try Self.arm(timer, specification.timeToLive)
+        signals = try kernel(pt_signal_reader(), .spawn, "cannot read the session's signals")
+        let name = specification.hostName
+        try kernel(unsafe pt_set_host_name(name, name.utf8.count), .spawn, "cannot name the session's host `\(name)`")
+        directory = try SessionRoot(specification: specification).build()
+        try kernel(pt_seal_process(), .identity, "cannot seal the session's first process")
+    }
+
+    private static func arm(_ timer: Int32, _ span: Duration) throws(SandboxError) {
+        // Zero would disarm it.
+        try kernel(pt_boot_timer_set(timer, max(1, span.milliseconds)), .spawn, "cannot set the session's timer")
+    }
+}
+
+// MARK: Waiting
+
+extension SessionProgram {
+    private mutating func run() -> Int32 {
+        while true {
+            for event in nextEvents() {
+                if let status = perform(lifecycle.handle(event)) { return status }
+            }
+        }
+    }
+
+    private mutating func nextEvents() -> [SessionLifecycle.Event] {
+        var waiting = [signals, timer, control ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        let count = unsafe poll(&waiting, nfds_t(waiting.count), -1)
+        guard count > 0 else { return [] }
+        var events: [SessionLifecycle.Event] = []
+        if waiting[0].revents != 0 { events += signalEvents() }
+        if waiting[1].revents != 0 { events.append(.deadline) }
+        if waiting[2].revents != 0, let control { events += Self.controlEvents(control) }
+        return events
+    }
+
+    private func signalEvents() -> [SessionLifecycle.Event] {
+        var events: [SessionLifecycle.Event] = []
+        while case let signal = pt_signal_read(signals), signal > 0 {
+            if EnclosureCommand.forwarded.contains(signal) { events.append(.signal(signal)) }
+        }
+        return events + reapedCommand()
+    }
+
+    /// Reaps every child that has ended, orphans that fell to PID 1 too; tells of the command alone.
+    private func reapedCommand() -> [SessionLifecycle.Event] {
+        var events: [SessionLifecycle.Event] = []
+        var ending = pt_ending()
+        while unsafe pt_reap_any(&ending) == 0, ending.pid != 0 {
+            if ending.pid == commandID { events.append(.commandEnded(EnclosureExit(ending))) }
+        }
+        return events
+    }
+
+    private static func controlEvents(_ control: Int32) -> [SessionLifecycle.Event] {
+        switch ControlSocket.receive(from: control) {
+        case .text(let text): [EnclosureCommand(text).map { .command($0) } ?? .nonsense]
+        case .nothing: []
+        case .closed: [.controlClosed]
+        }
+    }
+}
+
+// MARK: Acting
+
+extension SessionProgram {
+    /// The status to exit with, once there is one.
+    private mutating func perform(_ action: SessionLifecycle.Action) -> Int32? {
+        switch action {
+        case .nothing: break
+        case .start: return start()
+        case .forward(let signal): kill(-commandID, signal)
+        case .setDeadline(let span):
+            guard (try? Self.arm(timer, span)) != nil else { return Self.failureStatus }
+        case .stopListening:
+            close(Self.controlDescriptor)
+            control = nil
+        case .finish(let report, let status):
+            Self.report(report)
+            return status
+        }
+        return nil
+    }
+
+    private mutating func start() -> Int32? {
+        do {
+            commandID = try startCommand()
+            Self.report(.started(pid: commandID))
+            try giveUpRights()
+            return nil
+        } catch {
+            Self.report(.failed(error))
+            return status(of: error)
+        }
+    }
+
+    private func startCommand() throws(SandboxError) -> Int32 {
+        let name = specification.command[0]
+        guard let path = CommandSearch.path(of: name, environment: specification.environment, directory: directory)
+        else { throw SandboxError(.command, "there is no program `\(name)` in the session") }
+        let program = Program(
+            path: path, arguments: specification.command, environment: specification.environment,
+            directory: directory, descriptors: [0, 1, 2], identity: (specification.uid, specification.gid))
+        do {
+            let (pid, pidfd) = try program.start()
+            close(pidfd)
+            return pid
+        } catch {
+            throw error.error(starting: name)
+        }
+    }
+
+    /// PID 1 keeps the right to signal the agent, and none of the command's streams: whoever reads them must see
+    /// their end when the command closes them.
+    private func giveUpRights() throws(SandboxError) {
+        let null = unsafe open("/dev/null", O_RDWR | O_CLOEXEC)
+        for stream in 0..<Int32(3) {
+            try system(dup2(null, stream), .descriptors, "cannot let go of the command's streams")
+        }
+        close(null)
+        let signalOthers: UInt64 = 1 << 5  // CAP_KILL
+        try kernel(pt_drop_capabilities(signalOthers), .identity, "cannot give up the session's capabilities")
+    }
+
+    /// As a shell has it: 127 for a program that is not there, 126 for one that does not run.
+    private func status(of error: SandboxError) -> Int32 {
+        guard error.step == .command else { return Self.failureStatus }
+        return error.reason.hasPrefix("there is no") ? 127 : 126
+    }
+}
+
+/// Finds a program as execvp(3) does, in the session's own files.
+enum CommandSearch {
+    static func path(of name: String, environment: [String: String], directory: String) -> String? {
+        if name.contains("/") {
+            let path = name.hasPrefix("/") ? name : directory + "/" + name
+            return FileKind(path) == nil ? nil : path
+        }
+        let folders = (environment["PATH"] ?? "").split(separator: ":").filter { $0.hasPrefix("/") }
+        return folders.map { "\($0)/\(name)" }.first { unsafe access($0, X_OK) == 0 && !isDirectory($0) }
+    }
+
+    private static func isDirectory(_ path: String) -> Bool { FileKind(path) == .directory }
+}

@@ -1,0 +1,4 @@
+import Foundation
+import Sandbox
+
+exit(SessionProgram.main(CommandLine.arguments))
