@@ -45,12 +45,7 @@ package struct Cgroup: Equatable, Sendable {
     }
 
     /// Whether any process is in it or below it.
-    package func isPopulated() throws(SandboxError) -> Bool {
-        guard let text = try? String(contentsOfFile: path + "/cgroup.events", encoding: .utf8) else {
-            throw SandboxError(.cgroup, "cannot read the events of the cgroup `\(path)`")
-        }
-        return text.split(separator: "\n").contains("populated 1")
-    }
+    package func isPopulated() throws(SandboxError) -> Bool { try isPopulated(openEvents()) }
 
     /// Kills every process in it and below it (`cgroup.kill`, kernels from 5.14).
     package func kill() throws(SandboxError) {
@@ -72,17 +67,27 @@ package struct Cgroup: Equatable, Sendable {
     @discardableResult
     package func removeIfEmpty() -> Bool { unsafe rmdir(path) == 0 || errno == ENOENT }
 
+    private func openEvents() throws(SandboxError) -> Descriptor {
+        let number = unsafe open(path + "/cgroup.events", O_RDONLY | O_CLOEXEC)
+        return Descriptor(owning: try system(number, .cgroup, "cannot watch the cgroup `\(path)`"))
+    }
+
+    private func isPopulated(_ events: borrowing Descriptor) throws(SandboxError) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = unsafe pread(events.number, &bytes, bytes.count, 0)
+        try system(Int32(count), .cgroup, "cannot read the events of the cgroup `\(path)`")
+        return !String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n").contains("populated 0")
+    }
+
     private func awaitEmptiness(_ patience: Duration) throws(SandboxError) {
-        let events = Descriptor(owning: unsafe open(path + "/cgroup.events", O_RDONLY | O_CLOEXEC))
-        try system(events.number, .cgroup, "cannot watch the cgroup `\(path)`")
+        let events = try openEvents()
         let deadline = ContinuousClock.now + patience
-        while try isPopulated() {
+        while try isPopulated(events) {
             let left = (deadline - .now).milliseconds
             guard left > 0 else { throw SandboxError(.cgroup, "processes in the cgroup `\(path)` do not end") }
-            // The kernel raises POLLPRI at a change since the last read, which `isPopulated` does by another
-            // descriptor: a change between the two is seen at the next turn.
+            // The kernel raises POLLPRI at a change since the last read of this descriptor.
             var waiting = pollfd(fd: events.number, events: Int16(POLLPRI), revents: 0)
-            unsafe poll(&waiting, 1, Int32(min(left, 20)))
+            unsafe poll(&waiting, 1, Int32(clamping: left))
         }
     }
 

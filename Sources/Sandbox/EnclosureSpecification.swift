@@ -116,11 +116,12 @@ extension EnclosureSpecification {
     }
 
     private static func checkPath(_ path: String) throws(SandboxError) {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard path.hasPrefix("/"), path.utf8.count < 4096, !path.utf8.contains(0), !parts.contains(".."),
-            !parts.contains(".")
+        let parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        guard path.hasPrefix("/"), path.utf8.count < 4096, !path.utf8.contains(0),
+            path == "/" || !parts.contains(where: { ["", ".", ".."].contains($0) })
         else {
-            throw SandboxError(.specification, "`\(path.prefix(80))` is not an absolute path without `.` and `..`")
+            throw SandboxError(
+                .specification, "`\(path.prefix(80))` is not an absolute path without `.`, `..` and needless `/`")
         }
     }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Which of the machine's paths a session may be shown.
 ///
 /// Paths are canonical here: absolute, without links, `.`, `..` and doubled slashes.
@@ -14,6 +16,11 @@ enum Exposure {
     /// What holds sockets and the machine's controls is not even shown read-only: one can connect through it.
     private static let unreadableTrees = ["/dev", "/proc", "/run", "/sys", "/var/run"]
 
+    /// The paths, and where they lead when a link stands in them.
+    static func withTargets(_ paths: [String]) -> [String] {
+        paths + paths.map { URL(filePath: $0).resolvingSymlinksInPath().path(percentEncoded: false) }
+    }
+
     /// Why the path cannot be the writable working directory of an agent; nil when it can.
     static func refusal(ofWorkingDirectory path: String, hidden: [String]) -> String? {
         guard path.hasPrefix("/"), path != "/" else { return "it is the whole machine" }
@@ -28,6 +35,7 @@ enum Exposure {
     /// Why the path cannot be shown read-only; nil when it can.
     static func refusal(ofReadOnlyPath path: String, hidden: [String]) -> String? {
         guard path.hasPrefix("/"), path != "/" else { return "it is the whole machine" }
+        guard path != "/tmp" else { return "others keep their sockets there; name a path below it" }
         guard let tree = (unreadableTrees + hidden).first(where: { touches(path, $0) }) else { return nil }
         return "it shares files with `\(tree)`, which no agent may reach"
     }
@@ -37,7 +45,7 @@ enum Exposure {
     }
 
     /// Whether the inner path is the outer one or below it.
-    private static func contains(_ outer: String, _ inner: String) -> Bool {
+    static func contains(_ outer: String, _ inner: String) -> Bool {
         inner == outer || inner.hasPrefix(outer == "/" ? "/" : outer + "/")
     }
 }

@@ -40,7 +40,7 @@ func withCStrings<Result>(
 ) -> Result {
     var copies = unsafe texts.map { text in unsafe strdup(text) }
     unsafe copies.append(nil)
-    defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     return unsafe copies.withUnsafeBufferPointer { buffer in unsafe body(buffer.baseAddress!) }
 }
 

@@ -22,9 +22,10 @@ package struct SessionProgram {
 
     /// Runs to the end of the session and returns the status to exit with.
     package static func main(_ arguments: [String]) -> Int32 {
-        if let text = explanation(arguments.dropFirst().first) {
-            print(text)
-            return arguments.dropFirst().first == "--version" || arguments.dropFirst().first == "--help" ? 0 : 64
+        if let (text, status) = answerByHand(arguments.dropFirst().first) {
+            let stream = status == 0 ? FileHandle.standardOutput : .standardError
+            try? stream.write(contentsOf: Data(text.utf8))
+            return status
         }
         do {
             var session = try SessionProgram()
@@ -36,13 +37,16 @@ package struct SessionProgram {
         }
     }
 
-    private static func explanation(_ argument: String?) -> String? {
-        if argument == "--version" { return "postern-session 0.1.0" }
+    /// What a person is told who runs the program; nil when it was started as the first process of a session.
+    private static func answerByHand(_ argument: String?) -> (text: String, status: Int32)? {
+        if argument == "--version" { return ("postern-session 0.1.0\n", 0) }
         guard argument != nil || getpid() != 1 || FileKind(descriptor: controlDescriptor) != .socket else { return nil }
-        return """
+        let text = """
             postern-session is the first process of an agent's session: it makes the session's file system, runs one
             command in it and passes on how that ended. posternd starts it; to run an agent use `postern run`.
+
             """
+        return (text, argument == "--help" ? 0 : 64)
     }
 
     private static func report(_ report: EnclosureReport) {
@@ -62,7 +66,7 @@ package struct SessionProgram {
         signals = try kernel(pt_signal_reader(), .spawn, "cannot read the session's signals")
         let name = specification.hostName
         try kernel(unsafe pt_set_host_name(name, name.utf8.count), .spawn, "cannot name the session's host `\(name)`")
-        directory = try SessionRoot(specification: specification).build()
+        directory = try SessionRoot(specification).build()
         try kernel(pt_seal_process(), .identity, "cannot seal the session's first process")
     }
 

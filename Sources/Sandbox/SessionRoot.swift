@@ -11,7 +11,13 @@ struct SessionRoot {
     private static let readOnly = plain | PT_MOUNT_READ_ONLY.rawValue
     private static let inert = plain | PT_MOUNT_NO_EXECUTE.rawValue
 
-    let specification: EnclosureSpecification
+    private let specification: EnclosureSpecification
+    private let hidden: [String]
+
+    init(_ specification: EnclosureSpecification) {
+        self.specification = specification
+        hidden = Exposure.withTargets(specification.hiddenPaths)
+    }
 
     /// Replaces the whole file system of this process; returns the working directory's canonical path.
     func build() throws(SandboxError) -> String {
@@ -23,9 +29,10 @@ struct SessionRoot {
         try makeDevices()
         try makeProc()
         try layOverEtc()
-        try bindReadOnlyPaths()
+        try bindReadOnlyPaths(around: directory.path)
         try makeDirectory(directory.path)
         try bind(directory.place, directory.path, Self.plain)
+        try bindReadOnlyPaths(within: directory.path)
         try enter()
         return directory.path
     }
@@ -40,7 +47,7 @@ struct SessionRoot {
         guard FileKind(descriptor: place.number) == .directory,
             let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(place.number)")
         else { throw SandboxError(.directory, "the working directory `\(wanted)` is not a directory") }
-        if let refusal = Exposure.refusal(ofWorkingDirectory: path, hidden: specification.hiddenPaths) {
+        if let refusal = Exposure.refusal(ofWorkingDirectory: path, hidden: hidden) {
             throw SandboxError(.directory, "`\(path)` cannot be an agent's working directory: \(refusal)")
         }
         return WorkingDirectory(place: place, path: path)
@@ -115,13 +122,10 @@ struct SessionRoot {
         try system(unsafe unlink(path), .mounts, "cannot remove the name of what is laid over `\(target)`")
     }
 
-    private func bindReadOnlyPaths() throws(SandboxError) {
-        // Parents come before what is below them.
-        for path in specification.readOnlyPaths.sorted() {
-            let place = try open(path, withLinks: false)
-            if let refusal = Exposure.refusal(ofReadOnlyPath: path, hidden: specification.hiddenPaths) {
-                throw SandboxError(.mounts, "`\(path)` cannot be shown to an agent: \(refusal)")
-            }
+    /// Parents come before what is below them.
+    private func bindReadOnlyPaths(around directory: String) throws(SandboxError) {
+        for path in specification.readOnlyPaths.sorted() where !Exposure.contains(directory, path) {
+            let place = try openReadOnly(path)
             if FileKind(descriptor: place.number) == .directory {
                 try makeDirectory(path)
             } else {
@@ -130,6 +134,20 @@ struct SessionRoot {
             }
             try bind(place, path, Self.readOnly)
         }
+    }
+
+    /// These stand where they are in the working directory; nothing is made in what is the caller's.
+    private func bindReadOnlyPaths(within directory: String) throws(SandboxError) {
+        for path in specification.readOnlyPaths.sorted() where Exposure.contains(directory, path) {
+            try bind(openReadOnly(path), path, Self.readOnly)
+        }
+    }
+
+    private func openReadOnly(_ path: String) throws(SandboxError) -> Descriptor {
+        if let refusal = Exposure.refusal(ofReadOnlyPath: path, hidden: hidden) {
+            throw SandboxError(.mounts, "`\(path)` cannot be shown to an agent: \(refusal)")
+        }
+        return try open(path, withLinks: false)
     }
 
     /// The old root goes on top of the new one, and then away: no descriptor and no path leads there.
@@ -152,7 +170,8 @@ extension SessionRoot {
     }
 
     private func open(_ path: String, withLinks: Bool = true) throws(SandboxError) -> Descriptor {
-        Descriptor(owning: try kernel(unsafe pt_open_place(path, withLinks), .mounts, "cannot show `\(path)` to the session"))
+        Descriptor(
+            owning: try kernel(unsafe pt_open_place(path, withLinks), .mounts, "cannot show `\(path)` to the session"))
     }
 
     private func bind(_ place: borrowing Descriptor, _ target: String, _ flags: UInt32) throws(SandboxError) {
