@@ -109,7 +109,8 @@ package struct Fingerprint: Hashable, Codable, Sendable, CustomStringConvertible
     package init(of key: P256.Signing.PublicKey) { self.init(of: Array(key.x963Representation)) }
 
     package init?(_ text: String) {
-        guard text.hasPrefix("sha256:"), let digest = Mesh.bytes(hex: String(text.dropFirst(7))), digest.count == 32 else {
+        guard text.hasPrefix("sha256:"), let digest = Mesh.bytes(hex: String(text.dropFirst(7))), digest.count == 32
+        else {
             return nil
         }
         description = "sha256:" + hex(digest)

@@ -29,7 +29,8 @@ package enum JSON {
             as: UTF8.self)
     }
 
-    package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(MessageError) -> Value {
+    package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(MessageError) -> Value
+    {
         guard depth(of: bytes) <= maximumDepth else {
             throw MessageError(reason: "it is nested deeper than \(maximumDepth) levels")
         }

@@ -36,7 +36,8 @@ package struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
 
     /// The text of RFC 5952 §4: lower case, the first longest run of two zero groups or more as `::`.
     package var description: String {
-        let groups = (0..<4).map { UInt16(truncatingIfNeeded: high >> (48 - 16 * $0)) }
+        let groups =
+            (0..<4).map { UInt16(truncatingIfNeeded: high >> (48 - 16 * $0)) }
             + (0..<4).map { UInt16(truncatingIfNeeded: low >> (48 - 16 * $0)) }
         let text = groups.map { String($0, radix: 16) }
         guard let run = longestZeroRun(in: groups) else { return text.joined(separator: ":") }

@@ -9,7 +9,7 @@ package struct Timestamp: RawRepresentable, Hashable, Comparable, Codable, Senda
         Timestamp(rawValue: moment.rawValue.addingClamped(span.milliseconds))
     }
     package static func - (later: Timestamp, earlier: Timestamp) -> Duration {
-        .milliseconds(later.rawValue.addingClamped(-earlier.rawValue))
+        .milliseconds(later.rawValue.subtractingClamped(earlier.rawValue))
     }
     package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
@@ -34,6 +34,11 @@ extension Int64 {
     fileprivate func addingClamped(_ other: Int64) -> Int64 {
         let (sum, overflow) = addingReportingOverflow(other)
         return overflow ? (other < 0 ? .min : .max) : sum
+    }
+
+    fileprivate func subtractingClamped(_ other: Int64) -> Int64 {
+        let (difference, overflow) = subtractingReportingOverflow(other)
+        return overflow ? (other < 0 ? .max : .min) : difference
     }
 
     fileprivate func multipliedClamped(by other: Int64) -> Int64 {

@@ -1,0 +1,141 @@
+import AsyncHTTPClient
+package import CoordinationAPI
+package import Mesh
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+
+/// Why the coordinator gave no answer, or the wrong one.
+package enum CoordinatorError: Error, Sendable, CustomStringConvertible {
+    case unreachable(url: String, reason: String)
+    case refused(ErrorResponse)
+    case unreadable(String)
+
+    package var description: String {
+        switch self {
+        case .unreachable(let url, let reason): "cannot reach the coordinator at \(url): \(reason)"
+        case .refused(let response): "the coordinator refused: \(response.message)"
+        case .unreadable(let reason): "the coordinator's answer cannot be read: \(reason)"
+        }
+    }
+}
+
+/// The node's side of the coordinator's API, over mutual TLS.
+///
+/// Owns an HTTP client: whoever makes one calls ``shutdown()``.
+package struct CoordinatorClient: Sendable {
+    let url: String
+    private let client: HTTPClient
+
+    /// A node that has joined: it shows its certificate, and trusts its mesh's CA alone.
+    package init(
+        url: String, ca: String, certificate: String? = nil, key: String? = nil
+    ) throws(CoordinatorError) {
+        do {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.minimumTLSVersion = .tlsv13
+            tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(ca.utf8)))
+            if let certificate, let key {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)).map {
+                    .certificate($0)
+                }
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: Array(key.utf8), format: .pem))
+            }
+            self.init(url: url, tls: tls)
+        } catch { throw .unreadable("a certificate or key is not valid PEM: \(error)") }
+    }
+
+    private init(url: String, tls: TLSConfiguration) {
+        self.url = url.hasSuffix("/") ? String(url.dropLast()) : url
+        var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
+        configuration.httpVersion = .http1Only
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout.connect = .seconds(3)
+        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    package func shutdown() async { try? await client.shutdown() }
+
+    package func join(_ request: JoinRequest) async throws(CoordinatorError) -> JoinResponse {
+        try await send(.POST, "/v1/join", body: request)
+    }
+
+    /// The map, at once if it is newer than `have`, else after the coordinator's second of waiting.
+    package func map(have: UInt64, applied: UInt64) async throws(CoordinatorError) -> MapResponse {
+        try await send(.GET, "/v1/map?have=\(have)&applied=\(applied)")
+    }
+
+    package func start(_ request: SessionRequest) async throws(CoordinatorError) -> SessionResponse {
+        try await send(.POST, "/v1/sessions", body: request)
+    }
+
+    package func end(_ session: SessionID) async throws(CoordinatorError) -> VersionResponse {
+        try await send(.DELETE, "/v1/sessions/\(session)")
+    }
+
+    package func confirmations(
+        of version: UInt64, by nodes: [NodeName]
+    ) async throws(CoordinatorError) -> ConfirmationResponse {
+        let query = nodes.map { "&node=\($0)" }.joined()
+        return try await send(.GET, "/v1/confirmations?version=\(version)\(query)")
+    }
+
+    /// The CA certificate from a coordinator that nobody trusts yet: whoever calls this compares its fingerprint.
+    package static func fetchCA(url: String) async throws(CoordinatorError) -> String {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv13
+        tls.certificateVerification = .none
+        let stranger = CoordinatorClient(url: url, tls: tls)
+        let answer: Result<[UInt8], CoordinatorError>
+        do { answer = .success(try await stranger.exchange(.GET, "/v1/ca", body: nil, limit: 65_536)) } catch {
+            answer = .failure(error)
+        }
+        await stranger.shutdown()
+        return String(decoding: try answer.get(), as: UTF8.self)
+    }
+
+    private func send<Answer: Decodable>(
+        _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil
+    ) async throws(CoordinatorError) -> Answer {
+        do {
+            let bytes = try body.map { value throws(MessageError) in try JSON.encode(value) }
+            let answer = try await exchange(method, path, body: bytes, limit: BodyLimit.response)
+            return try JSON.decode(Answer.self, from: answer)
+        } catch let error as MessageError { throw .unreadable(error.reason) } catch let error as CoordinatorError {
+            throw error
+        } catch { throw .unreadable("\(error)") }
+    }
+
+    private func exchange(
+        _ method: HTTPMethod, _ path: String, body: [UInt8]?, limit: Int
+    ) async throws(CoordinatorError) -> [UInt8] {
+        var request = HTTPClientRequest(url: url + path)
+        request.method = method
+        if let body {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: body))
+        }
+        let status: HTTPResponseStatus
+        let bytes: [UInt8]
+        do {
+            let response = try await client.execute(request, timeout: .seconds(10))
+            status = response.status
+            bytes = Array(buffer: try await response.body.collect(upTo: limit))
+        } catch { throw .unreachable(url: url, reason: reason(for: error)) }
+        guard (200..<300).contains(status.code) else {
+            guard let refusal = try? JSON.decode(ErrorResponse.self, from: bytes) else {
+                throw .unreadable("status \(status.code) without a reason")
+            }
+            throw .refused(refusal)
+        }
+        return bytes
+    }
+
+    private func reason(for error: any Error) -> String {
+        switch error {
+        case let error as HTTPClientError where error == .connectTimeout: "no answer within 3 s"
+        case let error as HTTPClientError where error == .deadlineExceeded: "no answer within 10 s"
+        default: "\(error)"
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import Authorization
+import Datapath
+import Mesh
+
+/// Remembers what was told, so that a loop of denied calls is told once in ten seconds and not once a packet.
+struct DenialLog: Sendable {
+    struct Key: Hashable {
+        let session: SessionID
+        let destination: PacketEvent.Address?
+        let port: Port?
+    }
+
+    private static let pause = Duration.seconds(10)
+    private static let capacity = 1024
+    private var toldAt: [Key: BootTime] = [:]
+
+    mutating func shouldTell(_ key: Key, at now: BootTime) -> Bool {
+        if let last = toldAt[key], now - last < Self.pause { return false }
+        if toldAt.count >= Self.capacity { toldAt.removeAll() }
+        toldAt[key] = now
+        return true
+    }
+}
+
+extension Node {
+    /// The sentence for a session that was denied something; nil when it has been told already, or need not know.
+    func denial(_ event: PacketEvent, of session: LiveSession) -> String? {
+        let place = DenialLog.Key(
+            session: session.local.id, destination: event.destination, port: event.destinationPort)
+        guard event.place == .connect || event.place == .sessionEgress, denials.shouldTell(place, at: event.time) else {
+            return nil
+        }
+        let agent = session.local.agent
+        let target = [event.destination?.description, event.destinationPort?.description].compactMap(\.self)
+        let address = target.joined(separator: ":")
+        guard let service = service(at: event) else {
+            return "denied: agent `\(agent)` may not connect to \(address): \(event.reason)"
+        }
+        return """
+            denied: agent `\(agent)` may not connect to `\(service)` (\(address)): \(reason(agent, service, event)); \
+            `postern why --agent \(agent) connect \(service)` says more
+            """
+    }
+
+    private func reason(_ agent: AgentName, _ service: ServiceName, _ event: PacketEvent) -> String {
+        switch policy?.decide(agent: agent, action: .connect, service: service).reason {
+        case .permitted: event.reason.description
+        case .forbidden(let policies): "\(policies.map(\.description).joined(separator: ", ")) forbids it"
+        case .notPermitted: "no policy permits it"
+        case .disabled(let name): "agent `\(name)` is disabled"
+        case .unknownAgent, .unknownService: "the mesh does not know one of them"
+        case nil: "the policies cannot be read"
+        }
+    }
+
+    private func service(at event: PacketEvent) -> ServiceName? {
+        guard let map, case .v4(let address)? = event.destination, let port = event.destinationPort,
+            let offset = map.pool.offset(of: address)
+        else { return nil }
+        return map.services.values.filter { $0.port == port && map.nodes[$0.node]?.offset == offset }
+            .map(\.name).min()
+    }
+}

@@ -1,0 +1,39 @@
+import Authorization
+import CoordinationAPI
+import Mesh
+
+extension Node {
+    /// Answers one caller of the local socket.
+    package func serve(_ connection: LocalConnection) async {
+        var requests = connection.requests.makeAsyncIterator()
+        guard let received = await requests.next(isolation: self) else { return }
+        do {
+            let caller = try Caller(of: connection)
+            switch received.request {
+            case .status: connection.send(.status(try status()))
+            case .why(let agent, let action, let service):
+                connection.send(.explanation(try explain(agent, action, service)))
+            case .run(let request): await run(request, received: received.descriptors, for: connection)
+            case .endSession(let id):
+                try endSession(id, caller: caller)
+                connection.send(.ended)
+            case .signal: throw NodeError("a signal is for a session that this connection runs")
+            }
+        } catch { connection.send(.failed("\(error)")) }
+    }
+
+    private func explain(
+        _ agent: AgentName, _ action: String, _ service: ServiceName
+    ) throws(NodeError) -> Explanation {
+        guard let action = MeshAction(rawValue: action) else {
+            throw NodeError("`\(action.prefix(80))` is no action of the mesh; `connect` is one")
+        }
+        guard let policy else {
+            throw NodeError("this node has no policies that can be read: nothing is allowed")
+        }
+        let decision = policy.decide(agent: agent, action: action, service: service)
+        return Explanation(
+            allowed: decision.isAllowed, text: policy.explain(agent: agent, action: action, service: service),
+            policies: decision.policies)
+    }
+}

@@ -1,0 +1,139 @@
+import Authorization
+import CoordinationAPI
+import Datapath
+import Glibc
+import Identity
+package import Logging
+import Mesh
+package import WireGuard
+
+/// The node: what it knows, what it should be, and the machine that it keeps so.
+///
+/// Everything that touches the kernel happens here, one after another, on a thread of its own.
+package actor Node {
+    package let configuration: NodeConfiguration
+    let local: LocalNode
+    let membership: StateDirectory.Membership
+    let state: StateDirectory
+    let verifier: MapVerifier
+    let signer: SigningKey
+    let client: CoordinatorClient
+    let log: Logger
+
+    var map: NetworkMap?
+    var policy: PolicySnapshot?
+    var clock = ClockReading(utc: Timestamp(rawValue: 0), boot: BootTime(rawValue: 0))
+    var sessions: [SessionID: LiveSession] = [:]
+    var plan = Plan.empty
+    var problems: [String] = []
+    var leftOut: [String] = []
+    var coordinatorError: String?
+    var denials = DenialLog()
+    private var planner: Planner
+    private var reconciler: Reconciler
+    private var events: EventStream
+
+    private let executor = QueueExecutor(label: "postern-node")
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    /// Opens what a join left behind; nothing in the kernel is changed yet but the tables' existence.
+    package init(_ configuration: NodeConfiguration, backend: any WireGuardBackend, log: Logger) throws {
+        let state = try StateDirectory(path: configuration.stateDirectory)
+        guard let membership = try state.membership(), let signer = try Join.loadTLSKey(from: state),
+            let key = try Join.loadWireGuardKey(from: state), let admin = Join.adminKey(membership.adminKey)
+        else { throw NodeError("this machine has not joined a mesh: run `posternd join` first") }
+        (self.configuration, self.membership, self.state, self.signer) = (configuration, membership, state, signer)
+        self.log = log
+        local = LocalNode(
+            name: membership.node, device: configuration.device, key: key, port: membership.endpoint.port)
+        verifier = MapVerifier(
+            mesh: membership.mesh, pool: membership.pool,
+            anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), admins: [admin])
+        client = try CoordinatorClient(
+            url: membership.url, ca: membership.ca, certificate: membership.certificate, key: signer.pem)
+        reconciler = try Reconciler(backend: backend, pins: PinPaths(root: configuration.bpffs))
+        planner = Planner(node: local, numbering: Numbering(adopting: reconciler.tableSet))
+        events = try reconciler.events()
+    }
+
+    /// Readable when the classifier or a connect hook has something to tell.
+    package var eventDescriptor: Int32 { events.descriptor }
+}
+
+// MARK: - The map
+
+extension Node {
+    /// The version that stands in this machine's kernel: what the coordinator may tell others to rely on.
+    var appliedVersion: UInt64 { problems.isEmpty ? map?.version ?? 0 : 0 }
+
+    /// Takes a map that was verified, and acts on it.
+    func take(_ verified: MapVerifier.Verified, clock: ClockReading) {
+        let next = verified.map
+        guard next.version >= map?.version ?? 0 else {
+            log.error("the coordinator offers map \(next.version), older than \(map?.version ?? 0): refused")
+            return
+        }
+        (map, leftOut, self.clock) = (next, verified.leftOut, clock)
+        do {
+            policy = try PolicySnapshot(next)
+        } catch {
+            policy = nil
+            log.error("the policies of map \(next.version) cannot be read: \(error)")
+        }
+        endForgottenSessions()
+        reconcile()
+    }
+
+    /// The coordinator says that nothing changed: the leases run on.
+    func extend(until validUntil: Timestamp, clock: ClockReading) {
+        guard var map, validUntil - map.validUntil > .seconds(300) else { return }
+        map.validUntil = min(validUntil, clock.utc + MapVerifier.longestLease)
+        (self.map, self.clock) = (map, clock)
+        reconcile()
+    }
+
+    /// Plans and brings the machine to the plan.
+    func reconcile() {
+        plan = planner.plan(
+            map: map, policy: policy, sessions: sessions.mapValues(\.local), clock: clock, now: .now())
+        let found = plan.problems + reconciler.apply(plan, places: sessions.mapValues(\.place))
+        for problem in found where !problems.contains(problem) { log.error("\(problem)") }
+        problems = found
+    }
+}
+
+// MARK: - What the kernel tells
+
+extension Node {
+    /// Reads the events, and tells each session what it was denied.
+    func drainEvents() {
+        guard let fresh = try? events.drain() else { return }
+        for event in fresh where event.kind == .denied {
+            guard let session = session(of: event), let notice = denial(event, of: session) else { continue }
+            log.notice("\(notice)", metadata: ["session": "\(session.local.id)"])
+            session.notify(notice)
+        }
+    }
+
+    func state(of device: DeviceName) -> DeviceState? { reconciler.state(of: device) }
+    func isGuarded(_ device: DeviceName) -> Bool {
+        reconciler.isGuarded(device, at: sessions.mapValues(\.place))
+    }
+    func packetCounts() -> [NodeStatus.PacketCount] {
+        guard let counts = try? reconciler.packetCounts() else { return [] }
+        return counts.sorted { $0.key.rawValue < $1.key.rawValue }.flatMap { place, reasons in
+            reasons.sorted { $0.key.rawValue < $1.key.rawValue }.map { reason, count in
+                NodeStatus.PacketCount(
+                    direction: "\(place)", reason: "\(reason)", packets: count.packets, bytes: count.bytes)
+            }
+        }
+    }
+
+    private func session(of event: PacketEvent) -> LiveSession? {
+        guard let slot = event.ownSlot else { return nil }
+        return sessions.values.first { session in
+            guard let known = map?.sessions[session.local.id] else { return false }
+            return plan.tables.peers[known.offset]?.slot == slot
+        }
+    }
+}

@@ -1,0 +1,19 @@
+package import WireGuard
+
+/// Where on its machine a node lives.
+package struct NodeConfiguration: Sendable {
+    package var stateDirectory: String
+    /// The Unix socket of the local API.
+    package var socket: String
+    /// A directory of this node's own in a bpffs.
+    package var bpffs: String
+    /// The name of the node's own WireGuard device.
+    package var device: DeviceName
+    /// The program that is PID 1 of each session.
+    package var sessionProgram: String
+
+    package init(stateDirectory: String, socket: String, bpffs: String, device: DeviceName, sessionProgram: String) {
+        (self.stateDirectory, self.socket, self.bpffs) = (stateDirectory, socket, bpffs)
+        (self.device, self.sessionProgram) = (device, sessionProgram)
+    }
+}

@@ -1,0 +1,71 @@
+import Datapath
+import Glibc
+import Logging
+package import Mesh
+import ServiceLifecycle
+
+/// The daemon: everything that runs on a node, until it is told to stop.
+///
+///     MapStream ──> Node.take ──> Planner ──> Reconciler ──> WireGuard, tables
+///     LocalServer ─> LocalAPI ──> Sessions ─> Enclosure
+///     events ──────> Denials ───> the session's terminal
+///
+/// When it ends, the tables, classifiers and devices stay: what was allowed goes on until its lease ends.
+package struct NodeService: Service {
+    private let node: Node
+    private let server: LocalServer
+    private let now: @Sendable () -> Timestamp
+
+    /// How often the machine is compared with the plan when nothing changes.
+    private static let inspection = Duration.seconds(5)
+
+    package init(node: Node, socket: String, now: @escaping @Sendable () -> Timestamp) throws(NodeError) {
+        self.node = node
+        server = try LocalServer(path: socket)
+        self.now = now
+    }
+
+    package func run() async throws {
+        try await node.endLeftovers()
+        await node.restore(now: now())
+        if await node.refreshed() { await node.forgetOrphans() }
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await MapStream(node: node).run() }
+                group.addTask { try await server.run { await node.serve($0) } }
+                group.addTask { try await watchEvents() }
+                group.addTask { await inspect() }
+                try await group.next()
+                group.cancelAll()
+            }
+        }
+        await node.client.shutdown()
+    }
+
+    private func watchEvents() async throws {
+        let stop = try StopSignal()
+        let descriptor = await node.eventDescriptor
+        let (wakeUps, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                await onThread("postern-events", stop: stop) {
+                    // The descriptor stays readable until the node has drained it: a pause keeps this from spinning.
+                    while !readable([stop.descriptor, descriptor]).contains(0) {
+                        continuation.yield()
+                        if !readable([stop.descriptor], timeout: 10).isEmpty { break }
+                    }
+                    continuation.finish()
+                }
+            }
+            for await _ in wakeUps { await node.drainEvents() }
+            group.cancelAll()
+        }
+    }
+
+    private func inspect() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.inspection)
+            if !Task.isCancelled { await node.reconcile() }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+package import Datapath
+package import Mesh
+package import WireGuard
+
+/// Makes the machine what the plan says, in an order that is safe at every instant.
+///
+///     1 tighten   the tables lose what the plan does not hold: access ends here
+///     2 peers     devices that must go, go; the others get classifier, peers and addresses
+///     3 loosen    the tables gain what the plan adds
+///
+/// What fails leaves the machine tighter than planned, never looser: a device whose classifier cannot be relied on
+/// is taken down, and tables that could not be tightened are not loosened.
+package struct Reconciler: ~Copyable {
+    private let backend: any WireGuardBackend
+    private let tables: Tables
+    private let pins: PinPaths
+    private var written: TableSet
+    private var standing: [DeviceName: Standing] = [:]
+    private var wall: AddressPool?
+
+    /// A device that was set up.
+    private struct Standing: Equatable {
+        let owner: DeviceOwner
+        let identity: DeviceIdentity
+        let interface: UInt32
+    }
+
+    /// Smaller than an Ethernet frame by what WireGuard adds over IPv6 (60 bytes of headers and 20 to spare).
+    static let mtu = 1420
+
+    package init(backend: any WireGuardBackend, pins: PinPaths) throws(DatapathError) {
+        let opened = try Tables(pins: pins.tables)
+        written = try opened.read()
+        tables = opened
+        (self.backend, self.pins) = (backend, pins)
+    }
+
+    /// The tables as an earlier run left them.
+    package var tableSet: TableSet { written }
+
+    /// Brings everything to the plan; the sentences say what was not as it should be.
+    package mutating func apply(_ plan: Plan, places: [SessionID: SessionPlace]) -> [String] {
+        var problems: [String] = []
+        let changes = written.changes(to: plan.tables)
+        do { try tables.tighten(changes) } catch {
+            // Half of the removals may have been made: only the kernel knows what its tables hold.
+            written = (try? tables.read()) ?? written
+            return ["\(error)"]
+        }
+        removeDevices(notIn: plan, problems: &problems)
+        for (name, device) in plan.devices.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            do { try setUp(name, device, at: places, problems: &problems) } catch {
+                problems.append("device `\(name)`: \(error)")
+                takeDown(name, device.owner, at: places)
+            }
+        }
+        do {
+            try tables.loosen(changes)
+            written = plan.tables
+        } catch {
+            written = (try? tables.read()) ?? written
+            problems.append("\(error)")
+        }
+        return problems
+    }
+}
+
+// MARK: - Devices
+
+extension Reconciler {
+    private mutating func removeDevices(notIn plan: Plan, problems: inout [String]) {
+        for name in standing.keys where plan.devices[name] == nil {
+            do {
+                try backend.delete(name)
+                try Classifier.detach(pins: pins.classifier(of: name))
+                try ConnectHook.detach(pins: pins.connectHook(of: name))
+                standing[name] = nil
+            } catch { problems.append("device `\(name)` should go: \(error)") }
+        }
+    }
+
+    private mutating func setUp(
+        _ name: DeviceName, _ plan: DevicePlan, at places: [SessionID: SessionPlace], problems: inout [String]
+    ) throws {
+        let place = try place(of: plan.owner, places)
+        try ensureExists(name, place)
+        let links = try openLinks(place)
+        guard let index = try links.index(of: name) else { throw NodeError("it is not where it should be") }
+        let interface = UInt32(bitPattern: index)
+        try ensureGuarded(name, plan, interface, place, problems: &problems)
+        try backend.configure(name, as: plan.configuration)
+        if place == nil { try raiseWall(around: plan.identity.pool, device: interface) }
+        try ensureReachable(name, plan, interface, links)
+    }
+
+    private mutating func ensureExists(_ name: DeviceName, _ place: SessionPlace?) throws {
+        guard !backend.exists(name) else { return }
+        standing[name] = nil
+        try backend.delete(name)
+        try backend.create(name, mtu: Self.mtu)
+        if let place { try Links().move(name, to: place.namespace) }
+    }
+
+    /// A device is down until its classifier stands first in both of its chains.
+    private mutating func ensureGuarded(
+        _ name: DeviceName, _ plan: DevicePlan, _ interface: UInt32, _ place: SessionPlace?, problems: inout [String]
+    ) throws(DatapathError) {
+        let wanted = Standing(owner: plan.owner, identity: plan.identity, interface: interface)
+        let (netns, path) = (place?.namespace.descriptor, pins.classifier(of: name))
+        if standing[name] == wanted {
+            do {
+                return try Classifier.verify(interface: interface, netns: netns, pins: path)
+            } catch { problems.append("\(error); it has been attached again") }
+        }
+        try Classifier.attach(
+            interface: interface, netns: netns, identity: plan.identity, tables: tables, pins: path)
+        try Classifier.verify(interface: interface, netns: netns, pins: path)
+        if let place {
+            try ConnectHook.attach(
+                cgroup: place.cgroup, identity: plan.identity, tables: tables, pins: pins.connectHook(of: name))
+        }
+        standing[name] = wanted
+    }
+
+    private mutating func raiseWall(around pool: AddressPool, device: UInt32) throws(DatapathError) {
+        try Wall.setMeshDevices([device], tables: tables)
+        if wall == pool, (try? Wall.verify(pins: pins.wall)) != nil { return }
+        try Wall.attach(around: pool, netns: nil, tables: tables, pins: pins.wall)
+        wall = pool
+    }
+
+    private func ensureReachable(
+        _ name: DeviceName, _ plan: DevicePlan, _ interface: UInt32, _ links: borrowing Links
+    ) throws(LinkError) {
+        let index = Int32(bitPattern: interface)
+        let pool = plan.identity.pool
+        let (v4, v6) = (pool.ipv4(at: plan.identity.offset), pool.ipv6(at: plan.identity.offset))
+        let addresses = Set(try links.addresses().filter { $0.index == index }.map(\.address))
+        if !addresses.contains(.v4(v4)) { try links.add(v4, to: name) }
+        if !addresses.contains(.v6(v6)) { try links.add(v6, to: name) }
+        if try !links.all().contains(where: { $0.index == index && $0.isUp }) { try links.bringUp(name) }
+        let routes = Set(try links.routes().filter { $0.index == index }.map(\.destination))
+        for network in pool.networks where !routes.contains(network) { try links.addRoute(to: network, through: name) }
+    }
+
+    /// The last resort: a device that cannot be set up carries nothing.
+    private mutating func takeDown(_ name: DeviceName, _ owner: DeviceOwner, at places: [SessionID: SessionPlace]) {
+        standing[name] = nil
+        do { try openLinks(try place(of: owner, places)).bringDown(name) } catch { try? backend.delete(name) }
+    }
+
+    private func place(
+        of owner: DeviceOwner, _ places: [SessionID: SessionPlace]
+    ) throws(NodeError) -> SessionPlace? {
+        guard case .session(let id) = owner else { return nil }
+        guard let place = places[id] else { throw NodeError("its session has no network namespace any more") }
+        return place
+    }
+
+    private func openLinks(_ place: SessionPlace?) throws(LinkError) -> Links {
+        guard let place else { return try Links() }
+        return try Links(in: place.namespace)
+    }
+}
+
+// MARK: - What is
+
+extension Reconciler {
+    package func events() throws(DatapathError) -> EventStream { try EventStream(tables) }
+
+    package func packetCounts() throws(DatapathError) -> [Place: [Reason: Count]] { try tables.counts() }
+
+    /// What WireGuard itself says of a device.
+    package func state(of device: DeviceName) -> DeviceState? { try? backend.state(of: device) }
+
+    /// Whether the classifier stands first in both chains of a device, as the kernel says.
+    package func isGuarded(_ device: DeviceName, at places: [SessionID: SessionPlace]) -> Bool {
+        guard let known = standing[device] else { return false }
+        do {
+            let netns = try place(of: known.owner, places)?.namespace.descriptor
+            try Classifier.verify(interface: known.interface, netns: netns, pins: pins.classifier(of: device))
+            return true
+        } catch { return false }
+    }
+}
+
+extension AddressPool {
+    fileprivate var networks: [IPPrefix] {
+        [
+            IPPrefix(v4Base, length: Self.v4PrefixLength),
+            IPPrefix(IPv6Address(high: v6Prefix, low: 0), length: Self.v6PrefixLength),
+        ].compactMap(\.self)
+    }
+}

@@ -1,0 +1,327 @@
+import CoordinationAPI
+import Datapath
+import Glibc
+import Identity
+import Logging
+import Mesh
+import Sandbox
+import WireGuard
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A session that runs on this node.
+struct LiveSession: Sendable {
+    let local: LocalSession
+    let place: SessionPlace
+    /// Who started it, and so who besides root may end it.
+    let owner: UInt32
+    /// Tells the person at the terminal.
+    let notify: @Sendable (String) -> Void
+    var process: EnclosureProcess?
+}
+
+// The life of a session, in order:
+//
+//     admit      may this caller run this agent here?
+//     prepare    a key, a network namespace, a cgroup
+//     register   the coordinator gives it a place in the mesh
+//     connect    the map with it stands in this machine's kernel
+//     confirm    the nodes that hold a granted service know it too, within 2 s
+//     enclose    namespaces and mounts stand, then the command starts
+//     end        tables, device, processes, cgroup, coordinator
+extension Node {
+    /// How long the command waits for other nodes: a packet too early costs WireGuard's retry of 5 s.
+    static let patience = Duration.seconds(2)
+
+    /// Runs a command as an agent until it ends; what happens goes to the connection.
+    func run(_ request: RunRequest, received: OwnedDescriptors, for connection: LocalConnection) async {
+        do {
+            let caller = try Caller(of: connection)
+            let identity = try admit(request, caller: caller, descriptors: received.all)
+            let session = try prepare(request.agent, owner: caller.uid) { connection.send(.notice($0)) }
+            let code: Int32
+            do {
+                code = try await live(session, request, identity, received, connection)
+            } catch {
+                await end(session)
+                throw error
+            }
+            await end(session)
+            connection.send(.exited(code: code))
+            await forget(session.local.id)
+        } catch { connection.send(.failed("\(error)")) }
+    }
+
+    /// Ends a session from outside: its network first, then its processes.
+    func endSession(_ id: SessionID, caller: Caller) throws {
+        guard let session = sessions[id] else { throw NodeError("there is no session `\(id)` on this node") }
+        guard caller.uid == 0 || caller.uid == session.owner else {
+            throw NodeError("session `\(id)` is another user's: only that user and root may end it")
+        }
+        stop(session, because: "the session was ended")
+    }
+
+    /// Ends the sessions that the mesh no longer knows: their lease ran out, or an admin ended them.
+    func endForgottenSessions() {
+        for (id, session) in sessions where session.process != nil && map?.sessions[id] == nil {
+            stop(session, because: "the mesh has ended the session")
+        }
+    }
+
+    /// Tells the coordinator of sessions that an earlier run of this daemon left in the map.
+    func forgetOrphans() async {
+        for (id, session) in map?.sessions ?? [:] where session.node == local.name && sessions[id] == nil {
+            log.notice("session \(id) of agent `\(session.agent)` was left by an earlier run and is ended")
+            await forget(id)
+        }
+    }
+}
+
+// MARK: - Steps
+
+extension Node {
+    private struct Identity {
+        let uid: UInt32
+        let gid: UInt32
+    }
+
+    private func admit(
+        _ request: RunRequest, caller: Caller, descriptors: [Int32]
+    ) throws -> Identity {
+        guard descriptors.count == LocalFrame.descriptorCount else {
+            throw NodeError("standard input, output and error must come with the request")
+        }
+        try Enclosure.checkStdio(descriptors)
+        guard let map else { throw NodeError("this node has no map of the mesh yet: is the coordinator reachable?") }
+        guard clock.bootTime(of: map.validUntil) > .now() else {
+            throw NodeError("this node's map of the mesh has run out: is the coordinator reachable?")
+        }
+        guard let agent = map.agents[request.agent] else {
+            throw NodeError("there is no agent `\(request.agent)`: an admin makes one with `postern agent create`")
+        }
+        guard !agent.disabled else { throw NodeError("agent `\(agent.name)` is disabled") }
+        guard agent.nodes.contains(local.name) else {
+            let nodes = agent.nodes.sorted().map { "`\($0)`" }.joined(separator: ", ")
+            throw NodeError(
+                "agent `\(agent.name)` may not be launched on node `\(local.name)`, only on: "
+                    + (nodes.isEmpty ? "none" : nodes))
+        }
+        return try identity(wanted: request.user, caller: caller)
+    }
+
+    private func identity(wanted: UInt32?, caller: Caller) throws(NodeError) -> Identity {
+        guard let uid = wanted, uid != caller.uid else {
+            guard caller.uid != 0 else {
+                throw NodeError("an agent may not run as root: name another user with --user")
+            }
+            return Identity(uid: caller.uid, gid: caller.gid)
+        }
+        guard caller.uid == 0 else { throw NodeError("only root may run an agent as another user") }
+        guard uid != 0 else { throw NodeError("an agent may not run as root: name another user with --user") }
+        guard let entry = unsafe getpwuid(uid) else { throw NodeError("there is no user with the id \(uid)") }
+        return Identity(uid: uid, gid: unsafe entry.pointee.pw_gid)
+    }
+
+    private func prepare(
+        _ agent: AgentName, owner: UInt32, notify: @escaping @Sendable (String) -> Void
+    ) throws -> LiveSession {
+        var generator = SystemRandomNumberGenerator()
+        let id = SessionID.random(using: &generator)
+        guard let device = DeviceName("pt" + id.rawValue.prefix(12)) else {
+            preconditionFailure("fourteen letters and digits are a device name")
+        }
+        let namespace = try NetworkNamespace.create()
+        try namespace.setSysctl("net/ipv4/tcp_syncookies", to: "0")
+        try Links(in: namespace).bringUp(.loopback)
+        let cgroup = try sessionsCgroup().child(id.rawValue)
+        try cgroup.create()
+        return LiveSession(
+            local: LocalSession(id: id, agent: agent, device: device, key: .generate(), port: try freeUDPPort()),
+            place: SessionPlace(namespace: namespace, cgroup: cgroup.path), owner: owner, notify: notify)
+    }
+
+    private func live(
+        _ session: LiveSession, _ request: RunRequest, _ identity: Identity, _ received: OwnedDescriptors,
+        _ connection: LocalConnection
+    ) async throws -> Int32 {
+        sessions[session.local.id] = session
+        let place = try await register(session.local)
+        try await connect(session.local, from: place.version)
+        await confirm(session.local, version: place.version, notify: session.notify)
+        let specification = try specification(for: session, request, identity, expires: place.expires)
+        let process = try Enclosure.start(
+            specification, network: session.place.namespace.descriptor, cgroup: Cgroup(path: session.place.cgroup),
+            stdio: received.all, program: configuration.sessionProgram)
+        guard sessions[session.local.id] != nil else {
+            try process.kill()
+            throw NodeError("the session was ended before its command started")
+        }
+        sessions[session.local.id]?.process = process
+        return try await follow(process, session.local, connection)
+    }
+
+    private func register(_ session: LocalSession) async throws -> SessionResponse {
+        let statement = SessionStatement(
+            id: session.id, agent: session.agent, node: local.name, key: session.key.publicKey,
+            endpoint: Endpoint(address: membership.endpoint.address, port: session.port))
+        let document = Document(mesh: membership.mesh, madeAt: utcNow(), statement: .session(statement))
+        let envelope = try Envelope(signing: document, with: signer.privateKey)
+        return try await client.start(SessionRequest(statement: envelope))
+    }
+
+    private func connect(_ session: LocalSession, from version: UInt64) async throws {
+        let deadline = BootTime.now() + Self.patience
+        while (map?.version ?? 0) < version, BootTime.now() < deadline { try await refresh() }
+        // The map may have come before we knew the session's place; now both are there.
+        reconcile()
+        guard plan.devices[session.device] != nil, isGuarded(session.device) else {
+            let reason = problems.first ?? "the map does not hold it"
+            throw NodeError("the session has no way into the mesh: \(reason)")
+        }
+    }
+
+    private func confirm(
+        _ session: LocalSession, version: UInt64, notify: @Sendable (String) -> Void
+    ) async {
+        let others = (plan.grantedNodes[session.id] ?? []).subtracting([local.name]).sorted()
+        guard !others.isEmpty else { return }
+        var missing = others
+        do { missing = try await client.confirmations(of: version, by: others).missing } catch {
+            log.warning("nobody says which nodes know session \(session.id): \(error)")
+        }
+        guard !missing.isEmpty else { return }
+        let names = missing.map { "`\($0)`" }.joined(separator: ", ")
+        notify("node \(names) has not confirmed this session within 2 s: first calls to it may fail")
+    }
+
+    private func specification(
+        for session: LiveSession, _ request: RunRequest, _ identity: Identity, expires: Timestamp
+    ) throws -> EnclosureSpecification {
+        let left = clock.bootTime(of: expires) - .now()
+        return try EnclosureSpecification(
+            session: session.local.id, command: request.command,
+            environment: EnvironmentFilter.allowed(request.environment), workingDirectory: request.directory,
+            hosts: hosts(), uid: identity.uid, gid: identity.gid,
+            hostName: String(session.local.agent.rawValue.replacing("/", with: "-").prefix(63)),
+            timeToLive: left, hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"])
+    }
+
+    private func follow(
+        _ process: EnclosureProcess, _ session: LocalSession, _ connection: LocalConnection
+    ) async throws -> Int32 {
+        try await withThrowingTaskGroup(of: Int32?.self) { group in
+            group.addTask { try await self.watch(process, session, connection) }
+            group.addTask {
+                for await received in connection.requests {
+                    if case .signal(let number) = received.request { try? process.send(.signal(number)) }
+                }
+                // The caller has gone, and nobody is left to hear of the command.
+                if !Task.isCancelled { try process.kill() }
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() { if let result { return result } }
+            throw NodeError("the session ended without saying how")
+        }
+    }
+
+    private func watch(
+        _ process: EnclosureProcess, _ session: LocalSession, _ connection: LocalConnection
+    ) async throws -> Int32 {
+        var outcome: Int32?
+        for await event in process.events {
+            switch event {
+            case .report(.ready): try process.send(.go)
+            case .report(.started): connection.send(.started(session.id))
+            case .report(.exited(let exit)): outcome = exit.status
+            case .report(.expired): connection.send(.notice("the session's time is up: its lease has ended"))
+            case .report(.failed(let error)): throw error
+            case .ended(let exit): return outcome ?? exit.status
+            }
+        }
+        throw NodeError("the session ended without saying how")
+    }
+}
+
+// MARK: - The end
+
+extension Node {
+    /// Takes everything away that the session had on this machine; twice is no harm.
+    private func end(_ session: LiveSession) async {
+        drainEvents()
+        let process = sessions.removeValue(forKey: session.local.id)?.process
+        reconcile()
+        do {
+            try process?.kill()
+            try Cgroup(path: session.place.cgroup).remove()
+        } catch { log.error("session \(session.local.id): \(error)") }
+    }
+
+    private func stop(_ session: LiveSession, because reason: String) {
+        session.notify(reason)
+        sessions[session.local.id] = nil
+        reconcile()
+        do { try session.process?.kill() } catch { log.error("session \(session.local.id): \(error)") }
+    }
+
+    /// The coordinator forgets the session; if it cannot be told, the lease ends it.
+    private func forget(_ id: SessionID) async {
+        do { _ = try await client.end(id) } catch {
+            log.warning("the coordinator was not told that session \(id) ended: \(error)")
+        }
+    }
+
+    /// Where this node's sessions are: several nodes on one machine do not meet.
+    func sessionsCgroup() throws(SandboxError) -> Cgroup {
+        try Cgroup.root().child("postern").child(local.device.rawValue)
+    }
+
+    /// Ends what an earlier run left behind: without the daemon nothing renews, and nobody waits for the exit code.
+    func endLeftovers() throws {
+        let cgroup = try sessionsCgroup()
+        try cgroup.remove()
+        try cgroup.create()
+    }
+}
+
+// MARK: - Facts
+
+extension Node {
+    /// The names of the mesh, so that `/etc/hosts` answers for them.
+    private func hosts() -> [HostsEntry] {
+        guard let map else { return [] }
+        let services = Dictionary(grouping: map.services.values, by: \.node)
+        return map.nodes.values.sorted { $0.name < $1.name }.flatMap { node in
+            let names = services[node.name, default: []].map(\.name.rawValue).sorted() + [node.name.rawValue]
+            let all = names.flatMap { ["\($0).\(map.mesh)", $0] }
+            return [
+                HostsEntry(address: map.pool.ipv4(at: node.offset).description, names: all),
+                HostsEntry(address: map.pool.ipv6(at: node.offset).description, names: all),
+            ]
+        }
+    }
+
+    private func freeUDPPort() throws(NodeError) -> Port {
+        let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw NodeError("cannot make a socket: \(errorText())") }
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let done = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                unsafe bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
+            }
+        }
+        guard done, let port = Port(rawValue: UInt16(bigEndian: address.sin_port)) else {
+            throw NodeError("cannot find a free UDP port: \(errorText())")
+        }
+        return port
+    }
+
+    private func utcNow() -> Timestamp { clock.utc + (BootTime.now() - clock.boot) }
+}

@@ -1,0 +1,113 @@
+import CoordinationAPI
+package import Mesh
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+    import Glibc
+#else
+    import Foundation
+#endif
+
+/// The node's files, in one directory that only root can enter.
+///
+/// A file is replaced as a whole or not at all: whoever cuts the power finds the old one or the new one.
+package struct StateDirectory: Sendable {
+    package let path: String
+
+    /// What the node keeps of its membership.
+    package struct Membership: Codable, Equatable, Sendable {
+        package let mesh: MeshDomain
+        package let pool: AddressPool
+        package let node: NodeName
+        package let url: String
+        package let endpoint: Endpoint
+        /// The CA certificate, in PEM, whose fingerprint stood in the join token.
+        package let ca: String
+        /// The node's certificate, in PEM.
+        package let certificate: String
+        /// The first admin's public key (base64), whose fingerprint stood in the join token.
+        package let adminKey: String
+    }
+
+    package enum File: String, Sendable {
+        case membership = "membership.json"
+        case tlsKey = "tls.key"
+        case wireGuardKey = "wireguard.key"
+        case map = "map.json"
+    }
+
+    /// Makes the directory, with mode 0700, if it is not there.
+    package init(path: String) throws(NodeError) {
+        self.path = path
+        if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw NodeError("cannot make `\(path)`: \(errorText())") }
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            throw NodeError("`\(path)` is not a directory")
+        }
+        guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
+            throw NodeError("`\(path)` must belong to this user and have mode 0700, for it holds keys")
+        }
+    }
+
+    /// The bytes of a file; nil when there is none.
+    package func read(_ file: File, upTo limit: Int) throws(NodeError) -> [UInt8]? {
+        let name = path + "/" + file.rawValue
+        let descriptor = unsafe open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw NodeError("cannot open `\(name)`: \(errorText())")
+        }
+        defer { close(descriptor) }
+        return try readAll(descriptor, name: name, upTo: limit)
+    }
+
+    /// Replaces a file.
+    package func write(_ file: File, _ bytes: [UInt8]) throws(NodeError) {
+        let name = path + "/" + file.rawValue
+        let temporary = name + ".new"
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw NodeError("cannot write `\(temporary)`: \(errorText())") }
+        defer { close(descriptor) }
+        guard writeAll(descriptor, bytes), fsync(descriptor) == 0, unsafe rename(temporary, name) == 0 else {
+            throw NodeError("cannot write `\(name)`: \(errorText())")
+        }
+    }
+
+    package func membership() throws(NodeError) -> Membership? {
+        guard let bytes = try read(.membership, upTo: 1 << 16) else { return nil }
+        do { return try JSON.decode(Membership.self, from: bytes) } catch {
+            throw NodeError("`\(path)/\(File.membership.rawValue)` cannot be read: \(error)")
+        }
+    }
+}
+
+/// Everything a descriptor gives until its end; an error past the limit.
+func readAll(_ descriptor: Int32, name: String, upTo limit: Int) throws(NodeError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let size = chunk.count
+        let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, size) }
+        if count < 0, errno == EINTR { continue }
+        guard count >= 0 else { throw NodeError("cannot read `\(name)`: \(errorText())") }
+        guard count > 0 else { return bytes }
+        bytes += chunk[..<count]
+        guard bytes.count <= limit else { throw NodeError("`\(name)` is longer than \(limit) bytes") }
+    }
+}
+
+/// Writes all bytes, whatever the kernel takes at a time.
+func writeAll(_ descriptor: Int32, _ bytes: [UInt8]) -> Bool {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+        let size = rest.count
+        let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, size) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return false }
+        rest = rest.dropFirst(count)
+    }
+    return true
+}
+
+/// The text of `errno`.
+func errorText(_ code: Int32 = errno) -> String { unsafe String(cString: strerror(code)) }

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Mesh
+import PosternNode
+import ServiceLifecycle
+import UnixSignals
+import WireGuard
+
+/// `posternd run`
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Keep this machine in the mesh until told to stop (SIGTERM, SIGINT).",
+        discussion: """
+            Tables, classifiers and WireGuard devices outlive the daemon: what policy allowed goes on until its lease
+            ends, and nothing else begins.
+            """)
+
+    @Option(help: "Where the node keeps its keys and its map.")
+    var state = "/var/lib/postern/node"
+
+    @Option(help: "The Unix socket for `postern`.")
+    var socket = "/run/postern/posternd.sock"
+
+    @Option(help: "A directory of this node's own in a BPF file system; it is made if missing.")
+    var bpffs = "/sys/fs/bpf/postern"
+
+    @Option(help: "The name of the node's WireGuard device.")
+    var device = "postern0"
+
+    @Option(help: "The program that encloses a session. Default: `postern-session` beside this one.")
+    var sessionProgram: String?
+
+    func run() async throws {
+        try await reportingErrors {
+            guard geteuid() == 0 else { throw NodeError("posternd needs root: it makes devices and namespaces") }
+            guard let device = DeviceName(device) else {
+                throw NodeError("`\(device)` cannot be the name of a network device")
+            }
+            LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+            let log = Logger(label: "posternd")
+            let configuration = NodeConfiguration(
+                stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
+                sessionProgram: try sessionProgram ?? programBeside("postern-session"))
+            try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
+            let backend = UserspaceBackend(directory: state + "/wireguard")
+            let node = try Node(configuration, backend: backend, log: log)
+            let service = try NodeService(node: node, socket: socket, now: wallClock)
+            log.info("posternd serves \(socket)")
+            let group = ServiceGroup(
+                services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
+            try await group.run()
+        }
+    }
+}
