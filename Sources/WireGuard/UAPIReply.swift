@@ -27,7 +27,7 @@ struct UAPIReply: Equatable {
     /// Reads the text up to and with the blank line. Keys that are not known are skipped, so that a newer
     /// program stays readable; nothing else is forgiven.
     static func parse(_ text: [UInt8]) throws(MalformedReply) -> UAPIReply {
-        guard text.suffix(2) == [newline, newline] || text == [newline] else { throw .truncated }
+        guard text.suffix(2) == [newline, newline] else { throw .truncated }
         var reader = UAPIReplyReader()
         for (index, line) in text.dropLast(2).split(separator: newline, omittingEmptySubsequences: false).enumerated() {
             guard let equals = line.firstIndex(of: UInt8(ascii: "=")), equals > line.startIndex else {
