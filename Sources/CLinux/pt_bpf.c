@@ -1,0 +1,173 @@
+#define _GNU_SOURCE
+#include "pt_bpf.h"
+#include "pt_netns.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define PT_BPF_OBJ_GET_INFO_BY_FD 15
+#define PT_BPF_PROG_QUERY 16
+#define PT_BPF_LINK_CREATE 28
+#define PT_BPF_F_BEFORE (1u << 3)
+#define PT_BPFFS_MAGIC 0xcafe4a11
+#define PT_CHAIN_MAX 64
+
+/* The kernel's union bpf_attr, as far as it is used here. Bytes past its end count as zero. */
+union attributes {
+	struct {
+		uint32_t program;
+		uint32_t target;
+		uint32_t attach_type;
+		uint32_t flags;
+		union {
+			struct {
+				uint32_t relative;
+				uint32_t pad;
+				uint64_t expected_revision;
+			} tcx;
+			struct {
+				uint32_t family;
+				uint32_t hook;
+				int32_t priority;
+				uint32_t flags;
+			} netfilter;
+		};
+	} link_create;
+	struct {
+		uint32_t target;
+		uint32_t attach_type;
+		uint32_t query_flags;
+		uint32_t attach_flags;
+		uint64_t programs;
+		uint32_t count;
+		uint32_t pad;
+		uint64_t program_flags;
+		uint64_t links;
+		uint64_t link_flags;
+		uint64_t revision;
+	} query;
+	struct {
+		uint32_t fd;
+		uint32_t length;
+		uint64_t info;
+	} info;
+};
+
+struct call {
+	int command;
+	union attributes *attributes;
+	int result;
+};
+
+static int bpf(int command, union attributes *attributes)
+{
+	int result = syscall(SYS_bpf, command, attributes, sizeof(*attributes));
+
+	return result < 0 ? -errno : result;
+}
+
+static void bpf_call(void *argument)
+{
+	struct call *call = argument;
+
+	call->result = bpf(call->command, call->attributes);
+}
+
+/* The kernel looks interfaces up in the namespace of the calling thread. */
+static int bpf_in(int netns, int command, union attributes *attributes)
+{
+	struct call call = { command, attributes, 0 };
+	int result;
+
+	if (netns < 0)
+		return bpf(command, attributes);
+	result = pt_netns_run(netns, bpf_call, &call);
+	return result < 0 ? result : call.result;
+}
+
+int pt_bpf_link_tcx(int netns, int program, int ifindex, int attach_type)
+{
+	union attributes attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.link_create.program = program;
+	attributes.link_create.target = ifindex;
+	attributes.link_create.attach_type = attach_type;
+	/* Before nobody in particular: the first. A foreign program ahead of ours could end the chain. */
+	attributes.link_create.flags = PT_BPF_F_BEFORE;
+	return bpf_in(netns, PT_BPF_LINK_CREATE, &attributes);
+}
+
+int pt_bpf_link_netfilter(int netns, int program, int family, int hook, int priority)
+{
+	union attributes attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.link_create.program = program;
+	attributes.link_create.attach_type = PT_NETFILTER;
+	attributes.link_create.netfilter.family = family;
+	attributes.link_create.netfilter.hook = hook;
+	attributes.link_create.netfilter.priority = priority;
+	return bpf_in(netns, PT_BPF_LINK_CREATE, &attributes);
+}
+
+int pt_bpf_link_cgroup(int program, int cgroup, int attach_type)
+{
+	union attributes attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.link_create.program = program;
+	attributes.link_create.target = cgroup;
+	attributes.link_create.attach_type = attach_type;
+	return bpf(PT_BPF_LINK_CREATE, &attributes);
+}
+
+int pt_bpf_link_info(int link, struct pt_bpf_link *info)
+{
+	/* struct bpf_link_info: type, id, prog_id, padding, then what the type has: of TCX the ifindex. */
+	uint32_t words[32] = { 0 };
+	union attributes attributes;
+	int result;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.info.fd = link;
+	attributes.info.length = sizeof(words);
+	attributes.info.info = (uintptr_t)words;
+	result = bpf(PT_BPF_OBJ_GET_INFO_BY_FD, &attributes);
+	if (result < 0)
+		return result;
+	info->id = words[1];
+	info->program = words[2];
+	info->ifindex = words[0] == 11 /* BPF_LINK_TYPE_TCX */ ? words[4] : 0;
+	return 0;
+}
+
+int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program)
+{
+	uint32_t programs[PT_CHAIN_MAX] = { 0 };
+	union attributes attributes;
+	int result;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.query.target = ifindex;
+	attributes.query.attach_type = attach_type;
+	attributes.query.programs = (uintptr_t)programs;
+	attributes.query.count = PT_CHAIN_MAX;
+	result = bpf_in(netns, PT_BPF_PROG_QUERY, &attributes);
+	if (result < 0)
+		return result;
+	*program = programs[0];
+	return 0;
+}
+
+int pt_bpf_is_bpffs(const char *path)
+{
+	struct statfs information;
+
+	if (statfs(path, &information) < 0)
+		return -errno;
+	return (uint32_t)information.f_type == PT_BPFFS_MAGIC;
+}

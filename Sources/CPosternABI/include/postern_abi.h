@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* What the eBPF programs and Swift share: the tables, their sizes, the reasons, the events.
+ *
+ * Every struct is padded by hand, because the kernel compares keys byte by byte. Zero means deny
+ * everywhere. Numbers are in host byte order unless said otherwise; times are CLOCK_BOOTTIME in ns.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* A part of the maps' names: tables of another layout are refused, never reinterpreted. */
+#define PT_ABI_VERSION 1
+
+#define PT_POOL_SIZE (1 << 18)
+#define PT_SLOTS 4096
+#define PT_CLASSES 1024
+#define PT_SERVICES 4096
+#define PT_VERDICTS_PER_WORD 32
+#define PT_WORDS (PT_CLASSES / PT_VERDICTS_PER_WORD)
+#define PT_EVENT_RING_BYTES (1 << 18)
+#define PT_MESH_DEVICES 16
+
+/* Each sender may cause this many events of a kind in a second; the rest is counted, not told. */
+#define PT_EVENTS_PER_SECOND 64
+
+/* Set by the sidecar on its own sockets; a process without CAP_NET_ADMIN cannot set it. */
+#define PT_SIDECAR_MARK 0x706f7374
+
+/* An address outside the pool, where an offset is expected. */
+#define PT_NOWHERE 0xffffffff
+
+enum pt_verdict {
+	PT_DENY = 0,
+	PT_ALLOW = 1,
+	PT_ALLOW_SIDECAR = 2,
+};
+
+/* Where a packet or a call was judged. */
+enum pt_place {
+	PT_NODE_INGRESS = 0,
+	PT_NODE_EGRESS = 1,
+	PT_SESSION_INGRESS = 2,
+	PT_SESSION_EGRESS = 3,
+	PT_CONNECT = 4,
+	PT_WALL = 5,
+	PT_PLACES = 6,
+};
+
+/* Why a packet went on or did not. */
+enum pt_reason {
+	PT_ALLOWED = 0,
+	PT_ALLOWED_ANSWER = 1,
+	PT_ALLOWED_LOOPBACK = 2,
+	PT_NOT_IP = 3,
+	PT_TRUNCATED = 4,
+	PT_IP_OPTIONS = 5,
+	PT_EXTENSION_HEADER = 6,
+	PT_FRAGMENT = 7,
+	PT_NOT_OWN_ADDRESS = 8,
+	PT_FORWARDED = 9,
+	PT_OUTSIDE_POOL = 10,
+	PT_OWN_LEASE = 11,
+	PT_UNKNOWN_PEER = 12,
+	PT_LEASE_EXPIRED = 13,
+	PT_UDP_UNSUPPORTED = 14,
+	PT_ICMP_UNSUPPORTED = 15,
+	PT_PROTOCOL_UNSUPPORTED = 16,
+	PT_NO_SERVICE = 17,
+	PT_STALE_GENERATION = 18,
+	PT_NO_GRANT = 19,
+	PT_SIDECAR_ONLY = 20,
+	PT_ANSWER_FLAGS = 21,
+	PT_NODE_OPENS = 22,
+	PT_BESIDE_TUNNEL = 23,
+	PT_REASONS = 32,
+};
+
+/* A peer: who has an address of the pool. The index of the array is the address's offset in it. */
+struct pt_peer_entry {
+	__u32 slot; /* 0: nobody */
+	__u32 generation;
+	__u64 lease_ns; /* valid before this instant */
+};
+_Static_assert(sizeof(struct pt_peer_entry) == 16, "pt_peer_entry is 16 bytes");
+
+/* A service: what listens at a peer. The value is its class, 0 for none. */
+struct pt_service {
+	__u32 slot;
+	__u16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct pt_service) == 8, "pt_service is 8 bytes");
+
+/* A row of verdicts belongs to one generation of its slot; 0: to nobody. */
+struct pt_row {
+	__u32 generation;
+};
+_Static_assert(sizeof(struct pt_row) == 4, "pt_row is 4 bytes");
+
+/* The index is place * PT_REASONS + reason. */
+struct pt_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct pt_counter) == 16, "pt_counter is 16 bytes");
+
+/* How many events a sender caused in the current second. The index is slot * PT_EVENT_KINDS + kind. */
+struct pt_limit {
+	__u64 second_ns;
+	__u32 told;
+	__u32 suppressed;
+};
+_Static_assert(sizeof(struct pt_limit) == 16, "pt_limit is 16 bytes");
+
+enum pt_event_kind {
+	PT_OPENED = 0,
+	PT_DENIED = 1,
+	PT_EVENT_KINDS = 2,
+};
+
+/* Told once for each opening packet and each denial, within the limits. */
+struct pt_event {
+	__u64 boot_ns;
+	__u8 kind;
+	__u8 reason;
+	__u8 place;
+	__u8 family; /* 4, 6, or 0: not IP */
+	__u8 protocol;
+	__u8 pad[3];
+	__u32 own_slot;
+	__u32 remote_slot; /* 0: not known */
+	__u32 initiator_slot; /* 0: not known */
+	__u32 suppressed; /* events of this sender and kind that were not told since the last one */
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 pad2;
+	__u8 source[16]; /* network byte order; IPv4 in the first four */
+	__u8 destination[16];
+};
+_Static_assert(sizeof(struct pt_event) == 72, "pt_event is 72 bytes");
+
+/* What is frozen into the programs of one device or one session when they are loaded. */
+struct pt_identity {
+	__u64 v6_prefix; /* the first half of every IPv6 address of the pool */
+	__u32 v4_base; /* the /14 */
+	__u32 offset; /* our own address in both */
+	__u32 slot;
+	__u32 session; /* 1: a session's device, 0: the node's */
+};
+_Static_assert(sizeof(struct pt_identity) == 24, "pt_identity is 24 bytes");
+
+/* What is frozen into the wall. */
+struct pt_pool {
+	__u64 v6_prefix;
+	__u32 v4_base;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct pt_pool) == 16, "pt_pool is 16 bytes");

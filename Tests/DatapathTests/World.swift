@@ -1,0 +1,134 @@
+import CBpf
+import Glibc
+import Mesh
+
+@testable import Datapath
+
+let pool = AddressPool(v4Base: IPv4Address("10.64.0.0")!, v6Prefix: 0xfd12_3456_789a_0000)!
+
+/// A node, two agents, and the services that the tests ask for.
+enum Who {
+    static let node = MeshOffset(rawValue: 5)!
+    static let agent = MeshOffset(rawValue: 70_000)!
+    static let stranger = MeshOffset(rawValue: 9)!
+    static let nobody = MeshOffset(rawValue: 1234)!
+
+    static let nodeSlot = Slot(rawValue: 1)!
+    static let agentSlot = Slot(rawValue: 2)!
+    static let strangerSlot = Slot(rawValue: 4095)!
+    static let web: UInt16 = 8080
+    static let admin: UInt16 = 9090
+    static let sidecarred: UInt16 = 5432
+
+    static let first = Generation(rawValue: 1)!
+    static let second = Generation(rawValue: 2)!
+    static let always = BootTime(rawValue: .max)
+    static let past = BootTime(rawValue: 1)
+
+    static func entry(_ slot: Slot, _ generation: Generation = first, until lease: BootTime = always) -> PeerEntry {
+        PeerEntry(slot: slot, generation: generation, lease: lease)
+    }
+
+    static func service(_ slot: Slot, _ port: UInt16, _ transport: TransportProtocol = .tcp) -> ServiceKey {
+        ServiceKey(slot: slot, port: Port(rawValue: port)!, transport: transport)
+    }
+
+    static func cell(_ slot: Slot, _ column: UInt32) -> VerdictKey {
+        VerdictKey(slot: slot, serviceClass: ServiceClass(rawValue: column)!)
+    }
+
+    static let tables = TableSet(
+        peers: [node: entry(nodeSlot), agent: entry(agentSlot), stranger: entry(strangerSlot)],
+        services: [
+            service(nodeSlot, web): ServiceClass(rawValue: 1)!,
+            service(nodeSlot, admin): ServiceClass(rawValue: 40)!,
+            service(nodeSlot, sidecarred): ServiceClass(rawValue: 1023)!,
+            service(nodeSlot, 53, .udp): ServiceClass(rawValue: 2)!,
+        ],
+        rows: [agentSlot: first, strangerSlot: first],
+        verdicts: [
+            cell(agentSlot, 1): .allow, cell(agentSlot, 1023): .sidecarOnly, cell(agentSlot, 2): .allow,
+            cell(strangerSlot, 40): .allow,
+        ])
+
+    static let nodeDevice = DeviceIdentity(kind: .node, slot: nodeSlot, offset: node, pool: pool)
+    static let agentDevice = DeviceIdentity(kind: .session, slot: agentSlot, offset: agent, pool: pool)
+}
+
+enum Direction: CaseIterable { case ingress, egress }
+
+/// What a packet has beside its bytes.
+struct Metadata {
+    var mark: UInt32 = 0
+    var arrivedAt: UInt32 = 0
+}
+
+/// Tables in the kernel and the programs of both devices, loaded and not attached.
+struct World: ~Copyable {
+    let mount: PinMount
+    let tables: Tables
+    private let nodePrograms: ProgramObject
+    private let agentPrograms: ProgramObject
+
+    init(_ set: TableSet = Who.tables) throws {
+        let mount = try PinMount()
+        let tables = try Tables(pins: mount.path + "/tables")
+        try tables.loosen(TableSet().changes(to: set))
+        let nodePrograms = try Classifier.load(Who.nodeDevice, tables: tables)
+        let agentPrograms = try Classifier.load(Who.agentDevice, tables: tables)
+        self.mount = mount
+        self.tables = tables
+        self.nodePrograms = nodePrograms
+        self.agentPrograms = agentPrograms
+    }
+
+    /// The program's answer and the one reason that it counted.
+    func judge(
+        _ frame: Frame, at device: DeviceIdentity, _ direction: Direction, _ metadata: Metadata = Metadata()
+    ) throws -> Reason {
+        let before = try counts(device, direction)
+        let program = direction == .ingress ? "ingress" : "egress"
+        let descriptor =
+            device.kind == .node
+            ? try nodePrograms.descriptor(of: program) : try agentPrograms.descriptor(of: program)
+        let action = try testRun(descriptor, frame, metadata)
+        let after = try counts(device, direction)
+        let changed = Reason.allCases.filter { before[$0]?.packets ?? 0 != after[$0]?.packets ?? 0 }
+        guard changed.count == 1, let reason = changed.first else { throw Failure("counted \(changed)") }
+        let bytes = (after[reason]?.bytes ?? 0) - (before[reason]?.bytes ?? 0)
+        guard action == (reason.isAllowed ? -1 : 2) else { throw Failure("\(reason), but the action is \(action)") }
+        guard bytes == frame.bytes.count else { throw Failure("counted \(bytes) bytes") }
+        return reason
+    }
+
+    private func counts(_ device: DeviceIdentity, _ direction: Direction) throws -> [Reason: Count] {
+        let place: Place =
+            switch (device.kind, direction) {
+            case (.node, .ingress): .nodeIngress
+            case (.node, .egress): .nodeEgress
+            case (.session, .ingress): .sessionIngress
+            case (.session, .egress): .sessionEgress
+            }
+        return try tables.counts(at: place)
+    }
+
+    private func testRun(_ program: Int32, _ frame: Frame, _ metadata: Metadata) throws -> Int32 {
+        var context = unsafe __sk_buff()
+        unsafe context.mark = metadata.mark
+        unsafe context.ingress_ifindex = metadata.arrivedAt
+        var options = unsafe bpf_test_run_opts()
+        unsafe options.sz = MemoryLayout<bpf_test_run_opts>.size
+        unsafe options.repeat = 1
+        let status = unsafe frame.bytes.withUnsafeBytes { bytes in
+            unsafe withUnsafeMutablePointer(to: &context) { context in
+                unsafe options.data_in = bytes.baseAddress
+                unsafe options.data_size_in = UInt32(bytes.count)
+                unsafe options.ctx_in = UnsafeRawPointer(context)
+                unsafe options.ctx_size_in = UInt32(MemoryLayout<__sk_buff>.size)
+                return unsafe bpf_prog_test_run_opts(program, &options)
+            }
+        }
+        guard status == 0 else { throw Failure("the kernel does not run it: \(status)") }
+        return Int32(bitPattern: unsafe options.retval)
+    }
+}
