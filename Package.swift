@@ -131,8 +131,9 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Mesh", crypto, x509], swiftSettings: strict),
         .testTarget(name: "AuthorizationTests", dependencies: ["Authorization", "Mesh"], swiftSettings: strict),
         .testTarget(name: "WireGuardTests", dependencies: ["WireGuard", "Mesh", "CLinux"], swiftSettings: strict),
-        .testTarget(name: "DatapathTests", dependencies: ["Datapath", "Mesh", "CLinux", "CPosternABI"], swiftSettings: strict),
-        .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "Mesh", "CLinux"], swiftSettings: strict),
+        .testTarget(name: "DatapathTests", dependencies: ["Datapath", "Mesh", "CLinux", "CPosternABI", "CBpf"], swiftSettings: strict),
+        .testTarget(
+            name: "SandboxTests", dependencies: ["Sandbox", "Mesh", "CLinux", "postern-session"], swiftSettings: strict),
         .testTarget(
             name: "PosternNodeTests",
             dependencies: ["PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", crypto],
