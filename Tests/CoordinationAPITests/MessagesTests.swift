@@ -1,0 +1,101 @@
+import CoordinationAPI
+import Mesh
+import Testing
+
+/// The shapes that other programs may rely on, letter by letter.
+@Suite struct MessagesTests {
+    @Test func `statements have one member that names their kind`() throws {
+        let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+        let expected = [
+            #"{"agent":{"disabled":false,"groups":["finance"],"name":"crew/writer","nodes":["node-a"],"owner":"ana"}}"#,
+            #"{"service":{"name":"ledger","node":"node-a","port":8080,"protocol":"tcp","tags":["prod"]}}"#,
+            #"{"policy":{"name":"demo.cedar","text":"permit (principal, action, resource);"}}"#,
+            #"{"removal":{"agent":"crew/writer"}}"#, #"{"removal":{"service":"ledger"}}"#,
+            #"{"removal":{"policy":"demo.cedar"}}"#,
+            #"{"node":{"endpoint":"192.0.2.1:51820","key":"\#(key)","name":"node-a"}}"#,
+            #"{"session":{"agent":"crew/writer","endpoint":"192.0.2.1:51820","id":"\#(Sample.session)","key":"\#(key)","node":"node-a"}}"#,
+        ]
+        #expect(try Sample.statements().map(text) == expected)
+        for (statement, json) in zip(try Sample.statements(), expected) {
+            #expect(try JSON.decode(Statement.self, from: Array(json.utf8)) == statement)
+        }
+    }
+
+    @Test func `a document says for which mesh and when`() throws {
+        #expect(
+            try text(Sample.document(.removal(.agent(Sample.agent.name))))
+                == #"{"madeAt":1769850000000,"mesh":"demo.internal","statement":{"removal":{"agent":"crew/writer"}}}"#)
+    }
+
+    @Test func `local requests and answers keep their form`() throws {
+        let service = ServiceName(unchecked: "ledger")
+        let run = RunRequest(
+            agent: Sample.agent.name, command: ["id"], environment: ["A": "b"], directory: "/srv", user: nil)
+        let requests: [(LocalRequest, String)] = [
+            (.status, #"{"status":{}}"#),
+            (
+                .why(agent: Sample.agent.name, action: "connect", service: service),
+                #"{"why":{"action":"connect","agent":"crew/writer","service":"ledger"}}"#
+            ),
+            (
+                .run(run),
+                #"{"run":{"_0":{"agent":"crew/writer","command":["id"],"directory":"/srv","environment":{"A":"b"}}}}"#
+            ),
+            (.endSession(Sample.session), #"{"endSession":{"_0":"\#(Sample.session)"}}"#),
+            (.signal(15), #"{"signal":{"_0":15}}"#),
+        ]
+        for (request, json) in requests {
+            #expect(try text(request) == json)
+            #expect(try JSON.decode(LocalRequest.self, from: Array(json.utf8)) == request)
+        }
+        let answers: [(LocalResponse, String)] = [
+            (.started(Sample.session), #"{"started":{"_0":"\#(Sample.session)"}}"#),
+            (.notice("a"), #"{"notice":{"_0":"a"}}"#), (.exited(code: 3), #"{"exited":{"code":3}}"#),
+            (.ended, #"{"ended":{}}"#), (.failed("b"), #"{"failed":{"_0":"b"}}"#),
+        ]
+        for (answer, json) in answers {
+            #expect(try text(answer) == json)
+            #expect(try JSON.decode(LocalResponse.self, from: Array(json.utf8)) == answer)
+        }
+    }
+
+    @Test func `a pool travels as its two prefixes`() throws {
+        let pool = try #require(
+            AddressPool(v4Base: IPv4Address(rawValue: 0x0A40_0000), v6Prefix: 0xfd00_1122_3344_5566))
+        let json = #"{"v4":"10.64.0.0","v6":"fd00112233445566"}"#
+        #expect(try text(pool) == json)
+        #expect(try JSON.decode(AddressPool.self, from: Array(json.utf8)) == pool)
+    }
+
+    @Test(arguments: [
+        #"{"v4":"10.64.0.1","v6":"fd00112233445566"}"#, #"{"v4":"11.0.0.0","v6":"fd00112233445566"}"#,
+        #"{"v4":"10.64.0.0","v6":"fc00112233445566"}"#, #"{"v4":"10.64.0.0","v6":"fd0011223344556"}"#,
+        #"{"v4":"10.64.0.0","v6":"+d00112233445566"}"#, #"{"v4":"10.64.0.0"}"#,
+    ])
+    func `a pool outside its bounds is refused`(json: String) {
+        #expect(throws: MessageError.self) { try JSON.decode(AddressPool.self, from: Array(json.utf8)) }
+    }
+
+    @Test(arguments: [
+        "{}", #"{"agent":1}"#, #"{"king":{}}"#, #"{"removal":{}}"#, #"{"removal":{"node":"node-a"}}"#,
+        #"{"removal":{"agent":"a","service":"b"}}"#, #"{"removal":{"agent":"A"}}"#, "[]", "null", "",
+        #"{"agent":{"name":"a","owner":"ana","groups":[],"nodes":[]}}"#,
+        #"{"service":{"name":"a","node":"n","port":0,"protocol":"tcp","tags":[]}}"#,
+        #"{"service":{"name":"a","node":"n","port":65536,"protocol":"tcp","tags":[]}}"#,
+        #"{"service":{"name":"a","node":"n","port":80,"protocol":"sctp","tags":[]}}"#,
+        #"{"node":{"name":"a","key":"AAAA","endpoint":"192.0.2.1:51820"}}"#,
+        #"{"node":{"name":"a","key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=","endpoint":"192.0.2.1"}}"#,
+    ])
+    func `what is no statement is refused`(json: String) {
+        #expect(throws: MessageError.self) { try JSON.decode(Statement.self, from: Array(json.utf8)) }
+    }
+
+    @Test func `two kinds in one statement are refused`() throws {
+        let json = #"{"removal":{"agent":"a"},"policy":{"name":"demo.cedar","text":""}}"#
+        #expect(throws: MessageError.self) { try JSON.decode(Statement.self, from: Array(json.utf8)) }
+    }
+
+    private func text(_ value: some Encodable) throws -> String {
+        String(decoding: try JSON.encode(value), as: UTF8.self)
+    }
+}
