@@ -69,7 +69,8 @@ struct House {
 
         Room("postern", ours: ["PosternCLI"], "a program is arguments and wiring"),
         Room(
-            "posternd", ours: ["PosternNode", "Mesh"], libraries: program, "a program is arguments and wiring"),
+            "posternd", ours: ["PosternNode", "CoordinationAPI", "WireGuard", "Mesh"], libraries: program,
+            "a program is arguments and wiring"),
         Room("postern-session", ours: ["Sandbox"], libraries: linux, "PID 1 of a session does one thing"),
         Room(
             "postern-coordinator", ours: ["PosternCoordinator", "Mesh"], libraries: program,

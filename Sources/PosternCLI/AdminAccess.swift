@@ -1,0 +1,56 @@
+import ArgumentParser
+import CoordinationAPI
+import Crypto
+import Foundation
+import Mesh
+
+/// `--admin-file`, and what stands in its place.
+struct AdminOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The file with an admin's key. Without it: POSTERN_ADMIN_FILE, then ~/.config/postern/admin.json.",
+            valueName: "file"))
+    var adminFile: String?
+
+    func load() throws(CommandFailure) -> AdminAccess {
+        try AdminAccess(path: Self.path(option: adminFile, environment: ProcessInfo.processInfo.environment))
+    }
+
+    static func path(option: String?, environment: [String: String]) throws(CommandFailure) -> String {
+        if let path = option ?? environment["POSTERN_ADMIN_FILE"].flatMap({ $0.isEmpty ? nil : $0 }) { return path }
+        guard let home = environment["HOME"], !home.isEmpty else {
+            throw CommandFailure("no admin file is named: use --admin-file or POSTERN_ADMIN_FILE")
+        }
+        return home + "/.config/postern/admin.json"
+    }
+}
+
+/// An admin: the coordinator he speaks to, and the key with which he signs changes.
+struct AdminAccess: Sendable {
+    let file: AdminFile
+    private let key: P256.Signing.PrivateKey
+
+    init(path: String) throws(CommandFailure) {
+        let text = try SecretFile.read(path, upTo: AdminFile.maximumLength)
+        do {
+            file = try AdminFile(parsing: text)
+        } catch { throw CommandFailure("cannot use `\(path)`: \(error)") }
+        guard file.url.hasPrefix("https://") else {
+            throw CommandFailure("cannot use `\(path)`: its coordinator is not at an https:// address")
+        }
+        guard let key = try? P256.Signing.PrivateKey(pemRepresentation: file.key) else {
+            throw CommandFailure("cannot use `\(path)`: the key in it is not a P-256 key in PEM")
+        }
+        self.key = key
+    }
+
+    /// The changes as this admin signs them: all of one moment.
+    func sign(_ statements: [Statement], at now: Timestamp) throws(CommandFailure) -> ChangeRequest {
+        do {
+            return ChangeRequest(
+                documents: try statements.map { statement throws(EnvelopeError) in
+                    try Envelope(signing: Document(mesh: file.mesh, madeAt: now, statement: statement), with: key)
+                })
+        } catch { throw CommandFailure("cannot sign the change: \(error)") }
+    }
+}

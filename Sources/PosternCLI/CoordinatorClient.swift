@@ -1,0 +1,100 @@
+import AsyncHTTPClient
+import CoordinationAPI
+import Mesh
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+
+/// An admin's side of the coordinator's API, over mutual TLS.
+struct CoordinatorClient {
+    private let url: String
+    private let client: HTTPClient
+
+    /// Lends a client, and shuts it down afterwards.
+    static func with<Answer: Sendable>(
+        _ access: AdminAccess, _ use: (CoordinatorClient) async throws -> Answer
+    ) async throws -> Answer {
+        let client = try CoordinatorClient(access)
+        let answer: Result<Answer, any Error>
+        do { answer = .success(try await use(client)) } catch { answer = .failure(error) }
+        try? await client.client.shutdown()
+        return try answer.get()
+    }
+
+    private init(_ access: AdminAccess) throws(CommandFailure) {
+        let file = access.file
+        do {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.minimumTLSVersion = .tlsv13
+            tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(file.ca.utf8)))
+            tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(file.certificate.utf8)).map {
+                .certificate($0)
+            }
+            tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: Array(file.key.utf8), format: .pem))
+            var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
+            configuration.httpVersion = .http1Only
+            configuration.redirectConfiguration = .disallow
+            configuration.timeout.connect = .seconds(5)
+            client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+            url = file.url.hasSuffix("/") ? String(file.url.dropLast()) : file.url
+        } catch { throw CommandFailure("a certificate in the admin file cannot be read: \(error)") }
+    }
+
+    func registry() async throws(CommandFailure) -> Registry {
+        try await send(.GET, "/v1/registry", body: nil)
+    }
+
+    func change(_ request: ChangeRequest) async throws(CommandFailure) -> VersionResponse {
+        try await send(.POST, "/v1/changes", body: encode(request))
+    }
+
+    func joinToken(_ request: JoinTokenRequest) async throws(CommandFailure) -> JoinToken {
+        try await send(.POST, "/v1/join-tokens", body: encode(request))
+    }
+
+    func endSession(_ id: SessionID) async throws(CommandFailure) -> VersionResponse {
+        try await send(.DELETE, "/v1/sessions/\(id)", body: nil)
+    }
+
+    private func encode(_ value: some Encodable) throws(CommandFailure) -> [UInt8] {
+        do { return try JSON.encode(value) } catch { throw CommandFailure(error.reason) }
+    }
+
+    private func send<Answer: Decodable>(
+        _ method: HTTPMethod, _ path: String, body: [UInt8]?
+    ) async throws(CommandFailure) -> Answer {
+        var request = HTTPClientRequest(url: url + path)
+        request.method = method
+        if let body {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: body))
+        }
+        let status: HTTPResponseStatus
+        let bytes: [UInt8]
+        do {
+            let response = try await client.execute(request, timeout: .seconds(30))
+            status = response.status
+            bytes = Array(buffer: try await response.body.collect(upTo: BodyLimit.response))
+        } catch { throw failure(for: error) }
+        guard (200..<300).contains(status.code) else {
+            guard let refusal = try? JSON.decode(ErrorResponse.self, from: bytes) else {
+                throw CommandFailure("the coordinator at \(url) answered with status \(status.code) and no reason")
+            }
+            throw CommandFailure("the coordinator refused: \(refusal.message)")
+        }
+        do { return try JSON.decode(Answer.self, from: bytes) } catch {
+            throw CommandFailure("the coordinator's answer cannot be read: \(error.reason)")
+        }
+    }
+
+    private func failure(for error: any Error) -> CommandFailure {
+        switch error {
+        case let error as HTTPClientError where error == .connectTimeout || error == .deadlineExceeded:
+            CommandFailure("the coordinator at \(url) does not answer: is it running, and does the network reach it?")
+        case is NIOSSLError, is BoringSSLError:
+            CommandFailure(
+                "the coordinator at \(url) is not the one of the admin file, or does not accept it: \(error)")
+        default: CommandFailure("cannot reach the coordinator at \(url): is it running? (\(error))")
+        }
+    }
+}

@@ -1,0 +1,17 @@
+/// How a command ends: the one list of exit codes.
+struct ExitStatus: RawRepresentable, Error, Equatable {
+    let rawValue: Int32
+
+    static let success = ExitStatus(rawValue: 0)
+    static let error = ExitStatus(rawValue: 1)
+    static let denied = ExitStatus(rawValue: 2)
+    /// `run` could not start, or lost, the command: the code of `docker run` and `env` for the same.
+    static let refused = ExitStatus(rawValue: 125)
+}
+
+/// Why a command did not do what was asked, as a sentence that says what to do.
+struct CommandFailure: Error, Equatable, CustomStringConvertible {
+    let message: String
+    init(_ message: String) { self.message = message }
+    var description: String { message }
+}

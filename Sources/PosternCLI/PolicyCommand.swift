@@ -1,0 +1,61 @@
+import ArgumentParser
+import CoordinationAPI
+import Mesh
+
+/// `postern policy`
+struct PolicyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "policy", abstract: "Check policies, apply them, or remove them.",
+        subcommands: [Apply.self, Check.self, Delete.self])
+
+    struct Apply: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "apply", abstract: "Sign policy files and make them the mesh's policy.",
+            discussion: """
+                A document has its file's name; one of the same name is replaced, and all files go together or not \
+                at all. The coordinator refuses policies that name what does not exist.
+
+                Example:
+                  postern policy apply demo.cedar
+                """)
+
+        @Argument(help: "Files in the Cedar language.")
+        var files: [String]
+
+        @OptionGroup var admin: AdminOptions
+
+        func run() async throws {
+            let documents = try PolicyFiles.read(files)
+            let names = documents.map { "`\($0.name)`" }.joined(separator: ", ")
+            try await change(documents.map { .policy($0) }, as: admin, done: "policy \(names) is applied")
+        }
+    }
+
+    struct Check: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "check", abstract: "Read policy files and say what is wrong with their text.",
+            discussion: "Asks nobody: whether the names in them exist is checked when they are applied.")
+
+        @Argument(help: "Files in the Cedar language.")
+        var files: [String]
+
+        func run() async throws {
+            let documents = try PolicyFiles.read(files)
+            Terminal.current.print("\(documents.count == 1 ? "the file" : "all \(documents.count) files") can be read")
+        }
+    }
+
+    struct Delete: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "delete", abstract: "Remove a policy document.")
+
+        @Argument(help: "The document's name, such as `demo.cedar`.", transform: name)
+        var document: PolicyName
+
+        @OptionGroup var admin: AdminOptions
+
+        func run() async throws {
+            try await change([.removal(.policy(document))], as: admin, done: "policy `\(document)` is removed")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import CoordinationAPI
+import Mesh
+
+/// A node's status as people read it.
+struct StatusView {
+    let status: NodeStatus
+    let now: Timestamp
+
+    var text: String {
+        [summary, devices.text, peers.text, sessions.text, problems].filter { !$0.isEmpty }.joined(separator: "\n")
+    }
+
+    /// Packets by direction and reason, most frequent first.
+    var packets: String {
+        let sorted = status.packets.sorted {
+            ($1.packets, $0.direction, $0.reason) < ($0.packets, $1.direction, $1.reason)
+        }
+        return Table(
+            headers: ["DIRECTION", "REASON", "PACKETS", "BYTES"],
+            rows: sorted.map { [$0.direction, $0.reason, "\($0.packets)", "\($0.bytes)"] }
+        ).text
+    }
+
+    private var summary: String {
+        labelled([
+            ("mesh", status.mesh.description), ("node", status.node.description),
+            ("address", "\(status.address), \(status.address6)"), ("pool", status.pool), ("map", map),
+            ("coordinator", status.coordinatorURL + (status.coordinatorError.map { ": \($0)" } ?? "")),
+        ])
+    }
+
+    private var map: String {
+        guard let version = status.mapVersion, let issuedAt = status.mapIssuedAt else {
+            return "none yet: nothing is allowed"
+        }
+        let age = "version \(version), \(Span(now - issuedAt)) old"
+        guard let validUntil = status.mapValidUntil else { return age }
+        return validUntil > now ? "\(age), valid for \(Span(validUntil - now))" : "\(age), lapsed: nothing is allowed"
+    }
+
+    private var devices: Table {
+        Table(
+            headers: ["DEVICE", "SESSION", "PORT", "CLASSIFIER", "PEERS"],
+            rows: status.devices.map { device in
+                [
+                    device.name, device.session?.description ?? "", "\(device.listenPort)",
+                    device.classifierAttached ? "attached" : "MISSING", "\(device.peers.count)",
+                ]
+            })
+    }
+
+    private var peers: Table {
+        Table(
+            headers: ["PEER", "ADDRESS", "ENDPOINT", "RECEIVED", "SENT", "DEVICE"],
+            rows: status.devices.flatMap { device in
+                device.peers.map { peer in
+                    [
+                        peer.name, peer.address, peer.endpoint ?? "", byteCount(peer.received), byteCount(peer.sent),
+                        device.name,
+                    ]
+                }
+            })
+    }
+
+    private var sessions: Table { sessionTable(status.sessions, now: now) }
+
+    private var problems: String { status.problems.map { "problem: \(printable($0))\n" }.joined() }
+}
+
+/// The sessions of one node.
+func sessionTable(_ sessions: [NodeStatus.Session], now: Timestamp) -> Table {
+    Table(
+        headers: ["SESSION", "AGENT", "ADDRESS", "DEVICE", "ENDS IN", "PID"],
+        rows: sessions.map { session in
+            [
+                session.id.description, session.agent.description, session.address, session.device,
+                session.expires.map { Span($0 - now).description } ?? "", session.processID.map { "\($0)" } ?? "",
+            ]
+        })
+}
+
+/// `512 B`, `1.5 KiB`, …
+func byteCount(_ count: UInt64) -> String {
+    guard count >= 1024 else { return "\(count) B" }
+    var (value, unit) = (Double(count) / 1024, 0)
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while value >= 1023.95, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+}

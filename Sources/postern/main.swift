@@ -1,0 +1,3 @@
+import PosternCLI
+
+await PosternCommand.start()
