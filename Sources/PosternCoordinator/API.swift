@@ -1,0 +1,144 @@
+import CoordinationAPI
+import Crypto
+import Hummingbird
+import Identity
+import Logging
+import Mesh
+import NIOCore
+
+/// A request's connection, whose certificate tells who calls.
+struct Connection: InitializableFromSource {
+    let channel: any Channel
+    let logger: Logger
+
+    init(source: ApplicationRequestContextSource) { (channel, logger) = (source.channel, source.logger) }
+}
+
+/// The HTTP face of the coordinator: from requests to the steps, and back to responses.
+struct API: HTTPResponder {
+    let coordinator: Coordinator
+    let callers: CallerCheck
+
+    private static let readingDeadline = Duration.seconds(15)
+
+    func respond(to request: Request, context: Connection) async throws -> Response {
+        do { return try await answer(request, on: context) } catch let refusal as Refusal {
+            return refuse(refusal, request, on: context)
+        } catch {
+            context.logger.error("\(request.method) \(request.uri.path.printable) failed: \(error)")
+            return refuse(Refusal(.internal, "the coordinator could not do it; its log says why"), request, on: context)
+        }
+    }
+
+    private func answer(_ request: Request, on connection: Connection) async throws -> Response {
+        let route = try Route(request.method, request.uri.path)
+        let query = Query(request.uri.query ?? "")
+        switch route {
+        case .ca: return coordinator.caCertificate.response
+        case .join: return try await coordinator.join(try await message(request, route)).response
+        default: break
+        }
+        let caller = try await callers.caller(on: connection.channel, now: coordinator.now())
+        switch route {
+        case .ca, .join: preconditionFailure("these were answered before anybody was asked who he is")
+        case .map:
+            let node = try caller.node()
+            return try await coordinator.map(
+                for: node.name, have: try query.number("have"), applied: try query.number("applied")
+            ).response
+        case .confirmations:
+            _ = try caller.node()
+            return try await coordinator.confirmations(of: query.number("version"), by: query.all("node")).response
+        case .startSession:
+            let node = try caller.node()
+            return try await coordinator.start(try await message(request, route), on: node.name, key: node.key).response
+        case .endSession(let id): return try await coordinator.end(id, caller: caller).response
+        case .change:
+            _ = try caller.admin()
+            return try await coordinator.change(try await message(request, route)).response
+        case .registry:
+            _ = try caller.admin()
+            return try await coordinator.registry().response
+        case .addJoinToken:
+            _ = try caller.admin()
+            return try await coordinator.addJoinToken(try await message(request, route)).response
+        }
+    }
+
+    /// Reads a body, within its bounds of length and time.
+    private func message<Message: Decodable & Sendable>(_ request: Request, _ route: Route) async throws -> Message {
+        let limit = route.bodyLimit
+        if let announced = request.headers[.contentLength].flatMap(Int.init), announced > limit {
+            throw Refusal(.tooLarge, "the body is longer than \(limit) bytes")
+        }
+        let bytes = try await withThrowingTaskGroup(of: [UInt8].self) { group in
+            group.addTask {
+                do { return Array(buffer: try await request.body.collect(upTo: limit)) } catch is NIOTooManyBytesError {
+                    throw Refusal(.tooLarge, "the body is longer than \(limit) bytes")
+                }
+            }
+            group.addTask {
+                try await Task.sleep(for: Self.readingDeadline)
+                throw Refusal(.tooSlow, "the body did not arrive within \(Self.readingDeadline)")
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? []
+        }
+        do { return try JSON.decode(Message.self, from: bytes) } catch {
+            throw Refusal.invalid("the body is not what this path takes: \(error)")
+        }
+    }
+
+    private func refuse(_ refusal: Refusal, _ request: Request, on connection: Connection) -> Response {
+        connection.logger.info(
+            "\(request.method) \(request.uri.path.printable) refused, \(refusal.kind): \(refusal.message.printable)")
+        // What is left of such a body is not worth reading: the connection goes, once the answer had time to arrive.
+        if [.tooLarge, .tooSlow].contains(refusal.kind) {
+            connection.channel.eventLoop.scheduleTask(in: .seconds(1)) { connection.channel.close(promise: nil) }
+        }
+        return refusal.response.response(refusal.kind.status)
+    }
+}
+
+extension Refusal.Kind {
+    fileprivate var status: HTTPResponse.Status {
+        switch self {
+        case .invalid: .badRequest
+        case .tooLarge: .contentTooLarge
+        case .tooSlow: .requestTimeout
+        case .wrongMethod: .methodNotAllowed
+        case .unauthenticated: .unauthorized
+        case .forbidden: .forbidden
+        case .missing: .notFound
+        case .conflict: .conflict
+        case .full: .serviceUnavailable
+        case .internal: .internalServerError
+        }
+    }
+}
+
+extension EncodedCertificate {
+    fileprivate var response: Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/x-pem-file"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: pem)))
+    }
+}
+
+extension Encodable {
+    fileprivate var response: Response { response(.ok) }
+
+    fileprivate func response(_ status: HTTPResponse.Status) -> Response {
+        guard let bytes = try? JSON.encode(self) else { return Response(status: .internalServerError) }
+        return Response(
+            status: status, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+}
+
+extension String {
+    /// One bounded line of a log, whatever was sent.
+    fileprivate var printable: String {
+        String(prefix(500).map { $0.isASCII && ($0.asciiValue ?? 0) >= 0x20 && $0 != "\u{7f}" ? $0 : "?" })
+    }
+}

@@ -1,0 +1,44 @@
+import Crypto
+import Mesh
+
+/// What a WireGuard peer must be before anybody is told to talk to it.
+enum PeerRules {
+    static func check(_ key: WireGuardPublicKey) throws(Refusal) {
+        guard isCanonical(key.bytes) else {
+            throw .invalid("the WireGuard key `\(key)` is not in its one encoding")
+        }
+        // With a point of low order every shared secret is zero, whoever is on the other side (RFC 7748 §6.1).
+        guard let point = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: key.bytes),
+            (try? Curve25519.KeyAgreement.PrivateKey().sharedSecretFromKeyAgreement(with: point)) != nil
+        else { throw .invalid("the WireGuard key `\(key)` is a point of low order") }
+    }
+
+    /// X25519 ignores the top bit and reduces modulo 2^255 - 19: another encoding would be a second name of one key.
+    private static func isCanonical(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count == 32, bytes[31] <= 0x7f else { return false }
+        return !(bytes[31] == 0x7f && bytes[1..<31].allSatisfy { $0 == 0xff } && bytes[0] >= 0xed)
+    }
+
+    static func check(_ endpoint: Endpoint, pool: AddressPool) throws(Refusal) {
+        guard !pool.contains(endpoint.address) else {
+            throw .invalid("the endpoint `\(endpoint)` is inside the mesh's own pool \(pool.v4Text)")
+        }
+        switch endpoint.address.rawValue >> 24 {
+        case 0, 127, 224...255:
+            throw .invalid("nobody else can reach the endpoint `\(endpoint)`: give an address of the network between")
+        default: return
+        }
+    }
+}
+
+/// How far the moment at which a document was made may be from the moment at which it arrives.
+enum Freshness {
+    static let tolerance = Duration.seconds(600)
+
+    static func check(_ madeAt: Timestamp, now: Timestamp) throws(Refusal) {
+        let age = now - madeAt
+        guard age <= tolerance, age >= .zero - tolerance else {
+            throw .invalid("the document was made at \(madeAt), more than ten minutes from \(now): check the clocks")
+        }
+    }
+}

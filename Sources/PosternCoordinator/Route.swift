@@ -1,0 +1,76 @@
+import CoordinationAPI
+import HTTPTypes
+import Mesh
+
+/// What a request asks for, read from its method and path.
+enum Route: Equatable, Sendable {
+    case ca
+    case join
+    case map
+    case startSession
+    case endSession(SessionID)
+    case confirmations
+    case change
+    case registry
+    case addJoinToken
+
+    init(_ method: HTTPRequest.Method, _ path: String) throws(Refusal) {
+        let parts = path.utf8.count <= 256 ? path.split(separator: "/", omittingEmptySubsequences: false) : []
+        guard parts.count >= 3, parts[0].isEmpty, parts[1] == "v1",
+            let (allowed, route) = Self.route(parts.dropFirst(2).map(String.init))
+        else { throw .missing("there is nothing of this path here") }
+        guard method == allowed else {
+            throw Refusal(.wrongMethod, "this path takes the method \(allowed) only")
+        }
+        self = route
+    }
+
+    private static func route(_ path: [String]) -> (HTTPRequest.Method, Route)? {
+        switch path {
+        case ["ca"]: (.get, .ca)
+        case ["join"]: (.post, .join)
+        case ["map"]: (.get, .map)
+        case ["sessions"]: (.post, .startSession)
+        case ["confirmations"]: (.get, .confirmations)
+        case ["changes"]: (.post, .change)
+        case ["registry"]: (.get, .registry)
+        case ["join-tokens"]: (.post, .addJoinToken)
+        default: endOfSession(path)
+        }
+    }
+
+    private static func endOfSession(_ path: [String]) -> (HTTPRequest.Method, Route)? {
+        guard path.count == 2, path[0] == "sessions", let id = try? SessionID(path[1]) else { return nil }
+        return (.delete, .endSession(id))
+    }
+
+    /// The longest body that the route reads; only admins, whose name is known by then, may send long ones.
+    var bodyLimit: Int {
+        switch self {
+        case .change: BodyLimit.request
+        case .join, .startSession, .addJoinToken: 65_536
+        case .ca, .map, .endSession, .confirmations, .registry: 0
+        }
+    }
+}
+
+/// The part of a URL after `?`: names and plain values, without escapes, for none of ours needs them.
+struct Query: Sendable {
+    private let members: [(name: Substring, value: Substring)]
+
+    init(_ text: String) {
+        members = text.split(separator: "&").prefix(2000).map { member in
+            let parts = member.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            return (parts[0], parts.count == 2 ? parts[1] : "")
+        }
+    }
+
+    func number(_ name: String) throws(Refusal) -> UInt64? {
+        let values = all(name)
+        guard let first = values.first else { return nil }
+        guard values.count == 1, let number = UInt64(first) else { throw .invalid("`\(name)` is not one whole number") }
+        return number
+    }
+
+    func all(_ name: String) -> [String] { members.filter { $0.name == name }.map { String($0.value) } }
+}

@@ -1,0 +1,90 @@
+import Glibc
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Where a coordinator keeps what it must not lose: the CA, and beside it the database.
+///
+/// The CA's key has a file of its own, so that who copies the database cannot issue certificates.
+package struct StateDirectory: Sendable {
+    package let path: String
+
+    package init(_ path: String) { self.path = path }
+
+    package var caDirectory: String { "\(path)/ca" }
+    package var caCertificate: String { "\(path)/ca/ca.pem" }
+    package var caKey: String { "\(path)/ca/ca.key" }
+    package var database: String { "\(path)/coordinator.sqlite" }
+    package var adminFile: String { "\(path)/admin.json" }
+}
+
+/// Why a file of the state directory could not be read or made.
+package struct StateError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Operation: String, Sendable { case make, read, write }
+    package let operation: Operation
+    package let path: String
+    package let reason: String
+    package var description: String { "cannot \(operation) `\(path)`: \(reason)" }
+
+    init(_ operation: Operation, _ path: String, _ reason: String) {
+        (self.operation, self.path, self.reason) = (operation, path, reason)
+    }
+
+    init(_ operation: Operation, _ path: String, errno code: Int32) {
+        self.init(operation, path, unsafe String(cString: strerror(code)))
+    }
+}
+
+/// Files for their owner only. Nothing that exists is ever overwritten.
+enum PrivateFile {
+    private static let maximumLength = 1 << 20
+
+    /// Makes the directory, or takes an empty one that is there.
+    static func makeDirectory(_ path: String) throws(StateError) {
+        if unsafe mkdir(path, 0o700) == 0 { return }
+        guard errno == EEXIST else { throw StateError(.make, path, errno: errno) }
+        guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {
+            throw StateError(.make, path, "something is there already, and it is not overwritten")
+        }
+        guard unsafe chmod(path, 0o700) == 0 else { throw StateError(.make, path, errno: errno) }
+    }
+
+    static func write(_ text: String, to path: String) throws(StateError) {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw StateError(.write, path, errno: errno) }
+        defer { close(descriptor) }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw StateError(.write, path, errno: errno) }
+            rest = rest.dropFirst(count)
+        }
+        guard fsync(descriptor) == 0 else { throw StateError(.write, path, errno: errno) }
+    }
+
+    static func read(_ path: String) throws(StateError) -> String {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StateError(.read, path, errno: errno) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe buffer.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw StateError(.read, path, errno: errno) }
+            guard count > 0 else { break }
+            bytes += buffer[..<count]
+            guard bytes.count <= maximumLength else { throw StateError(.read, path, "it is too long") }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw StateError(.read, path, "it is not text")
+        }
+        return text
+    }
+
+    static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+}

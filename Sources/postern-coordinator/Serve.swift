@@ -1,0 +1,50 @@
+import ArgumentParser
+import Glibc
+import Logging
+import PosternCoordinator
+import ServiceLifecycle
+import UnixSignals
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve a mesh that `init` made, until SIGTERM or SIGINT.",
+        discussion: """
+            Prints one line that starts with `ready` on standard output when it listens, and its log on standard error.
+            """)
+
+    @Option(help: ArgumentHelp("The directory that `init` made.", valueName: "directory"))
+    var state: String
+
+    @Option(
+        help: ArgumentHelp("The address and port to listen at: 0.0.0.0:8443.", valueName: "address:port"),
+        transform: listenAddress)
+    var listen: ListenAddress
+
+    @Flag(help: "Log more.")
+    var verbose = false
+
+    func run() async throws {
+        umask(0o077)
+        var logger = Logger(label: "postern-coordinator", factory: StreamLogHandler.standardError(label:))
+        logger.logLevel = verbose ? .debug : .info
+        let service = try await CoordinatorService(state: StateDirectory(state), listen: listen, logger: logger) {
+            port in
+            say("ready: https://\(listen.address):\(port)\n")
+        }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+    }
+}
+
+/// To standard output at once, though it be a pipe.
+private func say(_ line: String) {
+    let bytes = Array(line.utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+}
+
+private func listenAddress(_ text: String) throws -> ListenAddress {
+    guard let address = ListenAddress(text) else { throw ValidationError("`\(text)` is not ADDRESS:PORT") }
+    return address
+}
