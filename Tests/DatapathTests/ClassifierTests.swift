@@ -166,6 +166,23 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
         #expect(try world.judge(reply, at: Who.nodeDevice, .egress) == .noGrant)
     }
 
+    @Test func `a lease ends in the kernel by itself`() throws {
+        let lease = BootTime.now() + .milliseconds(300)
+        var set = Who.tables
+        set.peers[Who.agent] = Who.entry(Who.agentSlot, until: lease)
+        let world = try World(set)
+        let data = Frame.tcp(.v6, from: Who.agent, 40_000, to: Who.node, Who.web, flags: Frame.ack)
+        var met: [Reason] = []
+        #expect(
+            try eventually {
+                let reason = try world.judge(data, at: Who.nodeDevice, .ingress)
+                if met.last != reason { met.append(reason) }
+                return reason == .leaseExpired
+            })
+        #expect(BootTime.now() >= lease)
+        #expect(met.last == .leaseExpired && met.dropLast().allSatisfy { $0 == .allowed })
+    }
+
     @Test func `the reasons and places have the numbers of the kernel's side`() {
         let reasons: [(Reason, pt_reason)] = [
             (.allowed, PT_ALLOWED), (.allowedAnswer, PT_ALLOWED_ANSWER), (.allowedLoopback, PT_ALLOWED_LOOPBACK),
