@@ -40,7 +40,7 @@ func withCStrings<Result>(
 ) -> Result {
     var copies = unsafe texts.map { text in unsafe strdup(text) }
     unsafe copies.append(nil)
-    defer { unsafe copies.forEach { unsafe free($0) } }
+    defer { for index in unsafe copies.indices { unsafe free(copies[index]) } }
     return unsafe copies.withUnsafeBufferPointer { buffer in unsafe body(buffer.baseAddress!) }
 }
 

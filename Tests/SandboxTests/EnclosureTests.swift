@@ -6,7 +6,7 @@ import Testing
 @testable import Sandbox
 
 /// What the command is, and how it ends.
-@Suite struct EnclosureCommandTests {
+@Suite(.timeLimit(.minutes(1))) struct EnclosureCommandTests {
     @Test(arguments: [
         ("exit 0", EnclosureExit.code(0)), ("exit 7", .code(7)), ("kill -KILL $$", .signal(9)),
         ("kill -TERM $$", .signal(15)),
@@ -106,7 +106,7 @@ import Testing
 }
 
 /// What of the machine the command sees.
-@Suite struct EnclosureViewTests {
+@Suite(.timeLimit(.minutes(1))) struct EnclosureViewTests {
     @Test func `a socket in the machine's tmp or run is not there`() async throws {
         let sockets = ["/tmp", "/run"].map { "\($0)/postern-\(UUID().uuidString).sock" }
         let listeners = sockets.map { UnixListener($0) }

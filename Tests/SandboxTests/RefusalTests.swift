@@ -22,7 +22,7 @@ enum StreamKind: CaseIterable, Sendable {
 }
 
 /// What never starts.
-@Suite struct RefusalTests {
+@Suite(.timeLimit(.minutes(1))) struct RefusalTests {
     @Test(arguments: StreamKind.allCases)
     func `a stream that leads out is refused`(kind: StreamKind) throws {
         let descriptor = kind.open()

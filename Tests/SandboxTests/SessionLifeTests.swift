@@ -6,7 +6,7 @@ import Testing
 @testable import Sandbox
 
 /// How a session is started, stopped and left alone.
-@Suite struct SessionLifeTests {
+@Suite(.timeLimit(.minutes(1))) struct SessionLifeTests {
     @Test func `SIGTERM reaches the command's group`() async throws {
         var run = EnclosureRun(shell: "trap 'echo caught; exit 5' TERM; echo up; while :; do read line; done")
         run.during = { process, streams in
