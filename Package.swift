@@ -140,8 +140,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "PosternCoordinatorTests",
-            dependencies: ["PosternCoordinator", "Mesh", "CoordinationAPI", "Identity", crypto, httpClient, nioTLS],
+            dependencies: [
+                "PosternCoordinator", "Mesh", "CoordinationAPI", "Identity",
+                crypto, logging, httpClient, httpTypes, nio, nioHTTP, nioTLS, grdb,
+            ],
             swiftSettings: strict),
-        .testTarget(name: "PosternCLITests", dependencies: ["PosternCLI", "Mesh", "CoordinationAPI"], swiftSettings: strict),
+        .testTarget(
+            name: "PosternCLITests",
+            dependencies: ["PosternCLI", "Mesh", "CoordinationAPI", "CLinux", crypto, arguments],
+            swiftSettings: strict),
     ]
 )

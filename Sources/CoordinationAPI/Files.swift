@@ -65,6 +65,6 @@ private func parse<Value: Decodable>(
 ) throws(MessageError) -> Value {
     guard text.count <= limit else { throw MessageError(reason: "the \(name) is longer than \(limit) bytes") }
     do { return try JSON.decode(Value.self, from: text) } catch {
-        throw MessageError(reason: "this is not a \(name): \(error.reason)")
+        throw MessageError(reason: "this is no \(name): \(error.reason)")
     }
 }

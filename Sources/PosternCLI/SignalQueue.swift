@@ -1,37 +1,69 @@
-import CLinux
 import Glibc
+import Synchronization
 
 /// Owns a descriptor that becomes readable when a signal comes that the command should get in our place.
 ///
-/// Signals are blocked for the thread that makes it until it is gone; made on the main thread before others start, for
-/// they inherit that.
+/// A handler writes the signal's number into a pipe. A blocked mask and `signalfd` would not do: the first thread of a
+/// program with Swift's main queue waits in `sigsuspend`, with every signal let in.
 struct SignalQueue: ~Copyable {
+    /// The end that becomes readable.
     let descriptor: Int32
-    private let before: sigset_t
+    private let writer: Int32
+    private let before: [(signal: Int32, action: sigaction)]
 
-    static let forwarded: Set<Int32> = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
+    /// There can be one at a time: signals are the process's.
     init() throws(CommandFailure) {
-        var mask = sigset_t()
-        unsafe pthread_sigmask(SIG_BLOCK, nil, &mask)
-        let reader = pt_signal_reader()
-        guard reader >= 0 else { throw CommandFailure("cannot receive signals: \(systemReason(-reader))") }
-        (descriptor, before) = (reader, mask)
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else {
+            throw CommandFailure("cannot receive signals: \(systemReason(errno))")
+        }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
+        guard handlersEnd.compareExchange(expected: -1, desired: ends[1], ordering: .sequentiallyConsistent).exchanged
+        else {
+            close(ends[0])
+            close(ends[1])
+            throw CommandFailure("cannot receive signals: another part of this process does")
+        }
+        (descriptor, writer) = (ends[0], ends[1])
+        before = Self.forwarded.map { signal in
+            var (old, new) = (sigaction(), sigaction())
+            unsafe new.__sigaction_handler.sa_handler = passOn
+            new.sa_flags = SA_RESTART
+            unsafe sigaction(signal, &new, &old)
+            return (signal, old)
+        }
     }
 
     deinit {
+        for (signal, action) in before {
+            var action = action
+            unsafe sigaction(signal, &action, nil)
+        }
+        handlersEnd.store(-1, ordering: .sequentiallyConsistent)
         close(descriptor)
-        var before = before
-        unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
+        close(writer)
     }
 
-    /// The signals that came and are the command's to handle.
+    /// The signals that came.
     borrowing func pending() -> [Int32] {
-        var signals: [Int32] = []
-        while true {
-            let signal = pt_signal_read(descriptor)
-            guard signal > 0 else { return signals }
-            if Self.forwarded.contains(signal) { signals.append(signal) }
-        }
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+        return bytes.prefix(max(0, count)).map { Int32($0) }
     }
+}
+
+/// Where the handler writes: a handler gets no argument of its own, so this cannot be anybody's member.
+private let handlersEnd = Atomic<Int32>(-1)
+
+/// Calls nothing but `write`, which is safe in a signal handler, and leaves `errno` as it was.
+private func passOn(_ signal: Int32) {
+    let before = errno
+    var byte = UInt8(truncatingIfNeeded: signal)
+    unsafe write(handlersEnd.load(ordering: .sequentiallyConsistent), &byte, 1)
+    errno = before
 }

@@ -23,7 +23,7 @@ import Testing
     @Test(arguments: ["", "{}", "hello", "[]", "{\"kind\":\"postern-join-token\"}", "\u{FEFF}{}"])
     func `another file is no token, and the error says so`(text: String) {
         let error = #expect(throws: MessageError.self) { try JoinToken(parsing: Array(text.utf8)) }
-        #expect(error?.reason.hasPrefix("this is not a join token: ") == true)
+        #expect(error?.reason.hasPrefix("this is no join token: ") == true)
     }
 
     @Test func `one file is not taken for the other`() throws {
