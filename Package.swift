@@ -109,7 +109,9 @@ let package = Package(
         .executableTarget(name: "postern", dependencies: ["PosternCLI"], swiftSettings: strict),
         .executableTarget(
             name: "posternd",
-            dependencies: ["PosternNode", "Mesh", arguments, lifecycle, signals, logging],
+            dependencies: [
+                "PosternNode", "CoordinationAPI", "WireGuard", "Mesh", arguments, lifecycle, signals, logging,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "postern-session", dependencies: ["Sandbox"], swiftSettings: strict),
@@ -131,12 +133,16 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Mesh", crypto, x509], swiftSettings: strict),
         .testTarget(name: "AuthorizationTests", dependencies: ["Authorization", "Mesh"], swiftSettings: strict),
         .testTarget(name: "WireGuardTests", dependencies: ["WireGuard", "Mesh", "CLinux"], swiftSettings: strict),
-        .testTarget(name: "DatapathTests", dependencies: ["Datapath", "Mesh", "CLinux", "CPosternABI", "CBpf"], swiftSettings: strict),
+        .testTarget(
+            name: "DatapathTests", dependencies: ["Datapath", "Mesh", "CLinux", "CPosternABI", "CBpf"],
+            swiftSettings: strict),
         .testTarget(
             name: "SandboxTests", dependencies: ["Sandbox", "Mesh", "CLinux", "postern-session"], swiftSettings: strict),
         .testTarget(
             name: "PosternNodeTests",
-            dependencies: ["PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", crypto],
+            dependencies: [
+                "PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", crypto,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "PosternCoordinatorTests",
