@@ -8,8 +8,10 @@ enum PeerRules {
             throw .invalid("the WireGuard key `\(key)` is not in its one encoding")
         }
         // With a point of low order every shared secret is zero, whoever is on the other side (RFC 7748 §6.1).
+        // The library gives that secret like any other.
         guard let point = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: key.bytes),
-            (try? Curve25519.KeyAgreement.PrivateKey().sharedSecretFromKeyAgreement(with: point)) != nil
+            let secret = try? Curve25519.KeyAgreement.PrivateKey().sharedSecretFromKeyAgreement(with: point),
+            unsafe secret.withUnsafeBytes({ bytes in unsafe bytes.contains { $0 != 0 } })
         else { throw .invalid("the WireGuard key `\(key)` is a point of low order") }
     }
 

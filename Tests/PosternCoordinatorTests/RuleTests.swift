@@ -1,0 +1,128 @@
+import CoordinationAPI
+import Crypto
+import HTTPTypes
+import Identity
+import Mesh
+import Testing
+
+@testable import PosternCoordinator
+
+private let now = Timestamp(rawValue: 1_800_000_000_000)
+
+/// The decisions that need no database.
+@Suite struct RuleTests {
+    /// All points of low order (cr.yp.to/ecdh.html#validate), and encodings that X25519 reads as another key.
+    static let badKeys = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0900000000000000000000000000000000000000000000000000000000000080",
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    ]
+
+    @Test(arguments: badKeys)
+    func `a WireGuard key that is no peer's is refused`(text: String) throws {
+        let key = try #require(bytes(hex: text).flatMap(WireGuardPublicKey.init(bytes:)))
+        #expect(throws: Refusal.self) { try PeerRules.check(key) }
+    }
+
+    @Test func `a WireGuard key that was made as one is accepted`() throws {
+        for _ in 0..<100 { try PeerRules.check(testKey()) }
+    }
+
+    @Test(arguments: [(-600_001, false), (-600_000, true), (0, true), (600_000, true), (600_001, false)])
+    func `a document is fresh for ten minutes either way`(milliseconds: Int, fresh: Bool) {
+        let madeAt = now + .milliseconds(milliseconds)
+        #expect(((try? Freshness.check(madeAt, now: now)) != nil) == fresh)
+    }
+
+    @Test(arguments: [Int64.min, .max])
+    func `a document of no time at all is not fresh`(moment: Int64) {
+        #expect(throws: Refusal.self) { try Freshness.check(Timestamp(rawValue: moment), now: now) }
+    }
+
+    @Test func `a node has so many sessions and no more`() throws {
+        let claim = try claim()
+        var facts = SessionFacts(
+            agents: [try AgentName("a"): try definition()], existing: nil, keyTaken: false,
+            sessionsOfNode: SessionLimit.perNode - 1, free: MeshOffset(rawValue: 7))
+        let place = try Sessions.decide(claim, facts, now: now)
+        #expect(place == .new(try #require(MeshOffset(rawValue: 7)), expires: now + SessionLimit.lease))
+        facts.sessionsOfNode += 1
+        #expect(throws: Refusal.self) { try Sessions.decide(claim, facts, now: now) }
+    }
+
+    @Test func `a full pool starts nothing`() throws {
+        let facts = SessionFacts(
+            agents: [try AgentName("a"): try definition()], existing: nil, keyTaken: false, sessionsOfNode: 0, free: nil
+        )
+        #expect(throws: Refusal.self) { try Sessions.decide(try claim(), facts, now: now) }
+    }
+
+    @Test func `the last lease ends with the longest duration`() throws {
+        let claim = try claim()
+        let started = now + .seconds(-8 * 3600 + 60)
+        let facts = SessionFacts(
+            agents: [try AgentName("a"): try definition()],
+            existing: SessionRecord(
+                agent: claim.statement.agent, node: claim.statement.node, key: claim.statement.key, started: started),
+            keyTaken: false, sessionsOfNode: 1, free: nil)
+        #expect(try Sessions.decide(claim, facts, now: now) == .renewed(expires: now + .seconds(60)))
+    }
+
+    @Test func `lineage is the agent and all above it`() throws {
+        #expect(try AgentName("a/b/c").lineage.map(\.rawValue) == ["a/b/c", "a/b", "a"])
+    }
+
+    @Test(arguments: ["https://127.0.0.1:8443", "https://coordinator.acme.example:1"])
+    func `a coordinator's URL reads back as it was`(text: String) {
+        #expect(CoordinatorURL(text)?.description == text)
+    }
+
+    @Test(arguments: [
+        "", "https://", "http://a:1", "https://a:0", "https://a:65536", "https://a:1/", "https://a:1/x",
+        "https://a:1:2",
+        "https://u@a:1", "https://a?:1", "HTTPS://a:1", "https://[::1]:1", "https://a b:1",
+    ])
+    func `what is no coordinator's URL is refused`(text: String) { #expect(CoordinatorURL(text) == nil) }
+
+    @Test func `a token's secret prints as redacted, and no two are the same`() {
+        let secrets = (0..<100).map { _ in TokenSecret() }
+        #expect("\(secrets[0])" == "redacted")
+        #expect(Set(secrets.map(\.text)).count == 100)
+        #expect(secrets.allSatisfy { $0.text.utf8.count == 43 })
+    }
+
+    @Test func `random paths and queries are read or refused`() {
+        var generator = SystemRandomNumberGenerator()
+        let pieces = [
+            "/", "v1", "map", "sessions", "join", "ca", "?", "&", "=", "%", "..", "\u{0}", "é", "0", "f", "have",
+        ]
+        for _ in 0..<5000 {
+            let text = (0..<Int.random(in: 0...9)).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
+            _ = try? Route(.get, text)
+            _ = try? Query(text).number("have")
+        }
+    }
+
+    private func definition() throws -> AgentDefinition {
+        AgentDefinition(name: try AgentName("a"), owner: try UserName("ann"), nodes: [try NodeName("web-1")])
+    }
+
+    private func claim() throws -> SessionClaim {
+        let (key, mesh) = (SigningKey(), try MeshDomain("acme.example"))
+        let statement = SessionStatement(
+            id: testSession(), agent: try AgentName("a"), node: try NodeName("web-1"), key: testKey(),
+            endpoint: try #require(Endpoint("192.0.2.7:51900")))
+        let envelope = try Envelope(
+            signing: Document(mesh: mesh, madeAt: now, statement: .session(statement)), with: key.privateKey)
+        var generator = SystemRandomNumberGenerator()
+        return try SessionClaim(
+            envelope, node: statement.node, key: key.publicKey, mesh: mesh, pool: .random(using: &generator), now: now)
+    }
+}
