@@ -65,9 +65,9 @@ let package = Package(
         // Values: no socket, no clock, no Linux.
         .target(name: "Mesh", swiftSettings: strict),  // the nouns
         .target(name: "Cedar", swiftSettings: strict),  // the policy language
-        .target(name: "CoordinationAPI", dependencies: ["Mesh", crypto], swiftSettings: strict),  // messages, signed documents
-        .target(name: "Identity", dependencies: ["Mesh", crypto, x509, asn1], swiftSettings: strict),  // CA, SVIDs, join tokens
-        .target(name: "Authorization", dependencies: ["Mesh", "Cedar"], swiftSettings: strict),  // policy to grants and reasons
+        .target(name: "CoordinationAPI", dependencies: ["Mesh", crypto], swiftSettings: strict),  // messages
+        .target(name: "Identity", dependencies: ["Mesh", crypto, x509, asn1], swiftSettings: strict),  // CA, SVIDs
+        .target(name: "Authorization", dependencies: ["Mesh", "Cedar"], swiftSettings: strict),  // policy to grants
 
         // Devices: one kernel interface each.
         .target(
