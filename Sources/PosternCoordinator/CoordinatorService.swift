@@ -85,6 +85,8 @@ package struct CoordinatorService: Service {
         tls.trustRoots = .certificates([try NIOSSLCertificate(bytes: ca.anchor.certificate.der, format: .der)])
         tls.certificateVerification = .optionalVerification
         tls.applicationProtocols = ["http/1.1"]
+        // A caller that does not say goodbye must not hold up the end of the coordinator.
+        tls.shutdownTimeout = .seconds(1)
         return tls
     }
 }
