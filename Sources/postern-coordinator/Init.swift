@@ -40,10 +40,10 @@ struct Init: AsyncParsableCommand {
               admin `\(admin)`   \(made.admin)
 
             Next:
-              1. Start it:         postern-coordinator serve --state \(state.path) --listen 0.0.0.0:\(url.port)
-              2. Move the admin's key to the admin's machine (who has it rules the mesh):
-                                   \(state.adminFile)
-              3. For each machine: postern join-token create
+              1. Serve it:          postern-coordinator serve --state \(state.path) --listen 0.0.0.0:\(url.port)
+              2. Move the admin's file to the admin's machine, as ~/.config/postern/admin.json; it rules the mesh:
+                                    \(state.adminFile)
+              3. For each machine:  postern join-token create --output FILE
             """)
     }
 }
