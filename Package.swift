@@ -25,6 +25,7 @@ let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-ser
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -153,7 +154,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "PosternCLITests",
-            dependencies: ["PosternCLI", "Mesh", "CoordinationAPI", "CLinux", crypto, arguments],
+            dependencies: [
+                "PosternCLI", "Mesh", "CoordinationAPI", "Identity", "CLinux", crypto, arguments, nio, nioPosix,
+                nioHTTP,
+                nioTLS,
+            ],
             swiftSettings: strict),
     ]
 )

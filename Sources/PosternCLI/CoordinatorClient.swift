@@ -34,7 +34,7 @@ struct CoordinatorClient {
             var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
             configuration.httpVersion = .http1Only
             configuration.redirectConfiguration = .disallow
-            configuration.timeout.connect = .seconds(5)
+            configuration.timeout.connect = .seconds(3)
             client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
             url = file.url.hasSuffix("/") ? String(file.url.dropLast()) : file.url
         } catch { throw CommandFailure("a certificate in the admin file cannot be read: \(error)") }
@@ -91,9 +91,17 @@ struct CoordinatorClient {
         switch error {
         case let error as HTTPClientError where error == .connectTimeout || error == .deadlineExceeded:
             CommandFailure("the coordinator at \(url) does not answer: is it running, and does the network reach it?")
-        case is NIOSSLError, is BoringSSLError:
+        case is NIOSSLError,
+            is BoringSSLError where "\(error)".contains("CERTIFICATE_VERIFY_FAILED"):
             CommandFailure(
-                "the coordinator at \(url) is not the one of the admin file, or does not accept it: \(error)")
+                "what answers at \(url) is not the coordinator of the admin file: its certificate is of another CA")
+        case is NIOSSLError,
+            is BoringSSLError where "\(error)".contains("ALERT"):
+            CommandFailure(
+                "the coordinator at \(url) does not accept the admin's certificate: it may have lapsed, "
+                    + "or be of another mesh")
+        case is NIOSSLError, is BoringSSLError:
+            CommandFailure("what answers at \(url) does not speak TLS as a coordinator does")
         default: CommandFailure("cannot reach the coordinator at \(url): is it running? (\(error))")
         }
     }
