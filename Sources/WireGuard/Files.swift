@@ -45,6 +45,14 @@ func writeFile(_ path: String, _ text: String) throws(SystemError) {
     }
 }
 
+/// Empties a file that has grown beyond the limit. Whoever writes to it must append.
+func emptyFile(_ path: String, above limit: Int) {
+    let descriptor = unsafe open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    if lseek(descriptor, 0, SEEK_END) > off_t(limit) { ftruncate(descriptor, 0) }
+}
+
 /// Where a symbolic link leads.
 func linkTarget(_ path: String) -> String? {
     var buffer = [UInt8](repeating: 0, count: 4096)

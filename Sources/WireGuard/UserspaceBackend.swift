@@ -4,7 +4,8 @@ internal import Mesh
 /// WireGuard by `wireguard-go`: one process and one TUN device for each.
 ///
 /// The process outlives us; its id and start time stand in a file, so that whoever starts with the same directory
-/// adopts it. Its words are beside it in `NAME.log`, and name each packet whose source address is not its sender's.
+/// adopts it. Its words are beside it in `NAME.log`, and name each packet whose source address is not its sender's:
+/// a hostile peer decides how many, so the log is emptied when it has grown, whenever the state is read.
 package struct UserspaceBackend: WireGuardBackend {
     private let directory: String
     private let program: String
@@ -78,7 +79,8 @@ package struct UserspaceBackend: WireGuardBackend {
     }
 
     package func state(of device: DeviceName) throws(WireGuardError) -> DeviceState {
-        try converse(with: device, .read, UAPIRequest.get).state
+        emptyFile(logPath(of: device), above: Self.logLimit)
+        return try converse(with: device, .read, UAPIRequest.get).state
     }
 
     package func apply(_ changes: DeviceChanges, to device: DeviceName) throws(WireGuardError) {
@@ -133,6 +135,9 @@ package struct UserspaceBackend: WireGuardBackend {
             throw WireGuardError(.delete, device, .system(errno))
         }
     }
+
+    /// In bytes.
+    private static let logLimit = 1 << 20
 
     /// A device with 65,000 peers answers with 20 MB.
     private static let answerLimit = 32 << 20

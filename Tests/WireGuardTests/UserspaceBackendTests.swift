@@ -166,6 +166,24 @@ import Testing
                 == "cannot read the WireGuard device `\(device)`: no such file or directory (errno 2)")
     }
 
+    @Test func `a log that a peer can fill is emptied, and written on`() throws {
+        let place = try Workshop()
+        let device = uniqueDevice()
+        try place.create(device)
+        defer { try? place.backend.delete(device) }
+        let log = try #require(FileHandle(forWritingAtPath: place.backend.logPath(of: device)))
+        try log.seekToEnd()
+        try log.write(contentsOf: Data(repeating: 10, count: 2 << 20))
+
+        _ = try place.backend.state(of: device)
+        #expect(
+            try FileManager.default.attributesOfItem(atPath: place.backend.logPath(of: device))[.size] as? Int ?? 0
+                < 4096)
+        try place.backend.configure(device, as: DeviceConfiguration(privateKey: .generate()))
+        let text = try String(contentsOfFile: place.backend.logPath(of: device), encoding: .utf8)
+        #expect(text.hasPrefix("DEBUG: (\(device))"))
+    }
+
     @Test func `what the device refuses is told`() throws {
         let (place, other) = (try Workshop(), uniqueDevice())
         let device = uniqueDevice()
