@@ -15,4 +15,4 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// The seeds of this run: 20 of them, or as many as POSTERN_SEEDS says.
-let seeds = 1...(ProcessInfo.processInfo.environment["POSTERN_SEEDS"].flatMap { UInt64($0) } ?? 20)
+let seeds = 1...max(1, ProcessInfo.processInfo.environment["POSTERN_SEEDS"].flatMap { UInt64($0) } ?? 20)
