@@ -37,7 +37,7 @@ enum Repository {
         }
         var paths: [String] = []
         for case let file as URL in walk {
-            if skipped.contains(file.lastPathComponent) {
+            if isKeptByTools(file.lastPathComponent) {
                 walk.skipDescendants()
             } else if try file.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true {
                 paths.append(String(file.path().dropFirst(root.path().count)))
@@ -46,5 +46,7 @@ enum Repository {
         return paths.sorted()
     }
 
-    private static let skipped: Set<String> = [".git", ".build", ".swiftpm"]
+    private static func isKeptByTools(_ name: String) -> Bool {
+        name == ".git" || name == ".swiftpm" || name.hasPrefix(".build")
+    }
 }
