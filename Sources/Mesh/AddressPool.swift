@@ -52,6 +52,11 @@ package struct AddressPool: Hashable, Sendable {
         return MeshOffset(rawValue: address.rawValue & (MeshOffset.count - 1))
     }
 
+    package func offset(of address: IPv6Address) -> MeshOffset? {
+        guard address.high == v6Prefix else { return nil }
+        return UInt32(exactly: address.low).flatMap { MeshOffset(rawValue: $0) }
+    }
+
     package func contains(_ address: IPv4Address) -> Bool {
         address.rawValue & ~(MeshOffset.count - 1) == v4Base.rawValue
     }

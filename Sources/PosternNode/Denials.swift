@@ -6,8 +6,7 @@ import Mesh
 struct DenialLog: Sendable {
     struct Key: Hashable {
         let session: SessionID
-        let destination: PacketEvent.Address?
-        let port: Port?
+        let target: String
     }
 
     private static let pause = Duration.seconds(10)
@@ -25,14 +24,11 @@ struct DenialLog: Sendable {
 extension Node {
     /// The sentence for a session that was denied something; nil when it has been told already, or need not know.
     func denial(_ event: PacketEvent, of session: LiveSession) -> String? {
-        let place = DenialLog.Key(
-            session: session.local.id, destination: event.destination, port: event.destinationPort)
-        guard event.place == .connect || event.place == .sessionEgress, denials.shouldTell(place, at: event.time) else {
-            return nil
-        }
+        guard event.place == .connect || event.place == .sessionEgress else { return nil }
         let agent = session.local.agent
-        let target = [event.destination?.description, event.destinationPort?.description].compactMap(\.self)
-        let address = target.joined(separator: ":")
+        let address = event.target
+        let key = DenialLog.Key(session: session.local.id, target: address)
+        guard denials.shouldTell(key, at: event.time) else { return nil }
         guard let service = service(at: event) else {
             return "denied: agent `\(agent)` may not connect to \(address): \(event.reason)"
         }
@@ -54,10 +50,30 @@ extension Node {
     }
 
     private func service(at event: PacketEvent) -> ServiceName? {
-        guard let map, case .v4(let address)? = event.destination, let port = event.destinationPort,
-            let offset = map.pool.offset(of: address)
-        else { return nil }
+        guard let map, let port = event.destinationPort, let offset = offset(of: event.destination, in: map.pool) else {
+            return nil
+        }
         return map.services.values.filter { $0.port == port && map.nodes[$0.node]?.offset == offset }
             .map(\.name).min()
+    }
+
+    private func offset(of address: PacketEvent.Address?, in pool: AddressPool) -> MeshOffset? {
+        switch address {
+        case .v4(let address): pool.offset(of: address)
+        case .v6(let address): pool.offset(of: address)
+        case nil: nil
+        }
+    }
+}
+
+extension PacketEvent {
+    /// Where it was going: `10.0.0.1:80`, `[fd00::1]:80`.
+    var target: String {
+        let port = destinationPort.map { ":\($0)" } ?? ""
+        return switch destination {
+        case .v4(let address): "\(address)\(port)"
+        case .v6(let address): "[\(address)]\(port)"
+        case nil: "an unknown address"
+        }
     }
 }

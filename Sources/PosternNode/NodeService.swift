@@ -65,7 +65,9 @@ package struct NodeService: Service {
     private func inspect() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.inspection)
-            if !Task.isCancelled { await node.reconcile() }
+            if Task.isCancelled { return }
+            await node.reconcile()
+            await node.renewSessions()
         }
     }
 }

@@ -23,16 +23,25 @@ package struct Numbering: Equatable, Sendable {
     package init() {}
 
     /// Takes the numbers over that tables already use, so that a restart changes nothing in them.
+    ///
+    /// Where the tables contradict themselves, whoever shares a number gets a new one.
     package init(adopting tables: TableSet) {
         for entry in tables.peers.values {
             if let peer = PeerID(rawValue: entry.generation.rawValue) { slots[peer] = entry.slot }
         }
+        slots = Self.unshared(slots)
         let peers = Dictionary(slots.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
         for (key, number) in tables.services {
             if let peer = peers[key.slot] {
                 classes[Socket(peer: peer, transport: key.transport, port: key.port)] = number
             }
         }
+        classes = Self.unshared(classes)
+    }
+
+    private static func unshared<Key: Hashable, Number: Hashable>(_ numbers: [Key: Number]) -> [Key: Number] {
+        let holders = Dictionary(grouping: numbers.keys) { numbers[$0] }
+        return numbers.filter { holders[$0.value]?.count == 1 }
     }
 
     /// Gives every peer and every socket a number; throws when there are more than the tables hold.

@@ -53,10 +53,11 @@ package struct Planner: Sendable {
         plan.problems = problems
         plan.tables = tables(of: view, clock: clock)
         plan.devices[node.device] = try nodeDevice(view)
-        for (id, local) in sessions {
-            guard let session = view.localSessions[id] else { continue }
-            guard session.key == local.key.publicKey, session.agent == local.agent else {
-                plan.problems.append("the map holds another session in the place of \(id)")
+        for (id, local) in sessions.sorted(by: { $0.key < $1.key }) {
+            guard let session = view.localSessions[id] else {
+                if view.map.sessions[id] != nil {
+                    plan.problems.append("the map holds another session in the place of \(id)")
+                }
                 continue
             }
             plan.devices[local.device] = try device(of: session, local, view)
@@ -153,7 +154,7 @@ private struct View {
 
     let map: NetworkMap
     let own: NetworkMap.Node
-    /// Sessions that this machine runs and the mesh knows.
+    /// Sessions that this machine runs and that the mesh knows as it does: the same agent, the same key.
     let localSessions: [SessionID: NetworkMap.Session]
     /// Sessions, from anywhere, that may open something on this node.
     let callers: [NetworkMap.Session]
@@ -167,15 +168,22 @@ private struct View {
             Self.reachable(Set($0.map(\.service)), in: map)
         }
         self.granted = granted
-        localSessions = map.sessions.filter { $0.value.node == own.name && local[$0.key] != nil }
-        callers = map.sessions.values.filter { session in
+        let localSessions = map.sessions.filter { id, session in
+            session.node == own.name && local[id]?.agent == session.agent
+                && local[id]?.key.publicKey == session.key
+        }
+        self.localSessions = localSessions
+        // What is said to run here and does not is left over from an earlier life of this node.
+        let live = map.sessions.values.filter { $0.node != own.name || localSessions[$0.id] != nil }
+        callers = live.filter { session in
             granted[session.agent, default: []].contains { map.services[$0]?.node == own.name }
         }
-        let initiators = callers + localSessions.values
+        // What a session of another node may open elsewhere is the business of others.
         openings = Set(
-            initiators.flatMap { session in
+            live.flatMap { session in
                 granted[session.agent, default: []].compactMap { name in
-                    Self.socket(of: name, in: map).map { Opening(initiator: session.peer, socket: $0) }
+                    guard localSessions[session.id] != nil || map.services[name]?.node == own.name else { return nil }
+                    return Self.socket(of: name, in: map).map { Opening(initiator: session.peer, socket: $0) }
                 }
             })
     }

@@ -38,6 +38,15 @@ package struct Reconciler: ~Copyable {
     /// The tables as an earlier run left them.
     package var tableSet: TableSet { written }
 
+    /// Takes away what an earlier run left of devices other than this one: their sessions are over.
+    package func removeLeftovers(except own: DeviceName) throws {
+        for device in try pins.devices() where device != own {
+            try backend.delete(device)
+            try Classifier.detach(pins: pins.classifier(of: device))
+            try ConnectHook.detach(pins: pins.connectHook(of: device))
+        }
+    }
+
     /// Brings everything to the plan; the sentences say what was not as it should be.
     package mutating func apply(_ plan: Plan, places: [SessionID: SessionPlace]) -> [String] {
         var problems: [String] = []
@@ -89,6 +98,7 @@ extension Reconciler {
         let interface = UInt32(bitPattern: index)
         try ensureGuarded(name, plan, interface, place, problems: &problems)
         try backend.configure(name, as: plan.configuration)
+        try quiet(name, place)
         if place == nil { try raiseWall(around: plan.identity.pool, device: interface) }
         try ensureReachable(name, plan, interface, links)
     }
@@ -120,6 +130,13 @@ extension Reconciler {
                 cgroup: place.cgroup, identity: plan.identity, tables: tables, pins: pins.connectHook(of: name))
         }
         standing[name] = wanted
+    }
+
+    /// No link-local address: the kernel would ask for routers through it, and every packet would count as a denial.
+    private func quiet(_ name: DeviceName, _ place: SessionPlace?) throws(LinkError) {
+        let path = "net/ipv6/conf/\(name)/addr_gen_mode"
+        if let place { return try place.namespace.setSysctl(path, to: "1") }
+        try NetworkNamespace.current().setSysctl(path, to: "1")
     }
 
     private mutating func raiseWall(around pool: AddressPool, device: UInt32) throws(DatapathError) {

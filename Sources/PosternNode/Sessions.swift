@@ -36,6 +36,8 @@ struct LiveSession: Sendable {
 extension Node {
     /// How long the command waits for other nodes: a packet too early costs WireGuard's retry of 5 s.
     static let patience = Duration.seconds(2)
+    /// With less than this left of its 15 minutes a session asks for more: two tries in three may fail.
+    static let renewal = Duration.seconds(600)
 
     /// Runs a command as an agent until it ends; what happens goes to the connection.
     func run(_ request: RunRequest, received: OwnedDescriptors, for connection: LocalConnection) async {
@@ -72,6 +74,19 @@ extension Node {
         }
     }
 
+    /// Asks for more time for the sessions whose lease is near its end; what is refused ends with its lease.
+    func renewSessions() async {
+        for (id, session) in sessions where session.process != nil {
+            guard let known = map?.sessions[id], clock.bootTime(of: known.expires) - .now() < Self.renewal else {
+                continue
+            }
+            do {
+                let place = try await register(session.local)
+                try session.process?.send(.lease(clock.bootTime(of: place.expires) - .now()))
+            } catch { log.warning("session \(id) was not renewed: \(error)") }
+        }
+    }
+
     /// Tells the coordinator of sessions that an earlier run of this daemon left in the map.
     func forgetOrphans() async {
         for (id, session) in map?.sessions ?? [:] where session.node == local.name && sessions[id] == nil {
@@ -84,14 +99,14 @@ extension Node {
 // MARK: - Steps
 
 extension Node {
-    private struct Identity {
+    private struct RunAs {
         let uid: UInt32
         let gid: UInt32
     }
 
     private func admit(
         _ request: RunRequest, caller: Caller, descriptors: [Int32]
-    ) throws -> Identity {
+    ) throws -> RunAs {
         guard descriptors.count == LocalFrame.descriptorCount else {
             throw NodeError("standard input, output and error must come with the request")
         }
@@ -113,17 +128,17 @@ extension Node {
         return try identity(wanted: request.user, caller: caller)
     }
 
-    private func identity(wanted: UInt32?, caller: Caller) throws(NodeError) -> Identity {
+    private func identity(wanted: UInt32?, caller: Caller) throws(NodeError) -> RunAs {
         guard let uid = wanted, uid != caller.uid else {
             guard caller.uid != 0 else {
                 throw NodeError("an agent may not run as root: name another user with --user")
             }
-            return Identity(uid: caller.uid, gid: caller.gid)
+            return RunAs(uid: caller.uid, gid: caller.gid)
         }
         guard caller.uid == 0 else { throw NodeError("only root may run an agent as another user") }
         guard uid != 0 else { throw NodeError("an agent may not run as root: name another user with --user") }
         guard let entry = unsafe getpwuid(uid) else { throw NodeError("there is no user with the id \(uid)") }
-        return Identity(uid: uid, gid: unsafe entry.pointee.pw_gid)
+        return RunAs(uid: uid, gid: unsafe entry.pointee.pw_gid)
     }
 
     private func prepare(
@@ -145,7 +160,7 @@ extension Node {
     }
 
     private func live(
-        _ session: LiveSession, _ request: RunRequest, _ identity: Identity, _ received: OwnedDescriptors,
+        _ session: LiveSession, _ request: RunRequest, _ identity: RunAs, _ received: OwnedDescriptors,
         _ connection: LocalConnection
     ) async throws -> Int32 {
         sessions[session.local.id] = session
@@ -199,7 +214,7 @@ extension Node {
     }
 
     private func specification(
-        for session: LiveSession, _ request: RunRequest, _ identity: Identity, expires: Timestamp
+        for session: LiveSession, _ request: RunRequest, _ identity: RunAs, expires: Timestamp
     ) throws -> EnclosureSpecification {
         let left = clock.bootTime(of: expires) - .now()
         return try EnclosureSpecification(
@@ -285,23 +300,21 @@ extension Node {
         let cgroup = try sessionsCgroup()
         try cgroup.remove()
         try cgroup.create()
+        try removeLeftoverDevices()
     }
 }
 
 // MARK: - Facts
 
 extension Node {
-    /// The names of the mesh, so that `/etc/hosts` answers for them.
+    /// The names of the mesh, so that `/etc/hosts` answers for them: by IPv4, on which every service listens.
     private func hosts() -> [HostsEntry] {
         guard let map else { return [] }
         let services = Dictionary(grouping: map.services.values, by: \.node)
-        return map.nodes.values.sorted { $0.name < $1.name }.flatMap { node in
+        return map.nodes.values.sorted { $0.name < $1.name }.map { node in
             let names = services[node.name, default: []].map(\.name.rawValue).sorted() + [node.name.rawValue]
-            let all = names.flatMap { ["\($0).\(map.mesh)", $0] }
-            return [
-                HostsEntry(address: map.pool.ipv4(at: node.offset).description, names: all),
-                HostsEntry(address: map.pool.ipv6(at: node.offset).description, names: all),
-            ]
+            return HostsEntry(
+                address: map.pool.ipv4(at: node.offset).description, names: names.flatMap { ["\($0).\(map.mesh)", $0] })
         }
     }
 

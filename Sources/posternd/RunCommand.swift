@@ -43,6 +43,7 @@ struct RunCommand: AsyncParsableCommand {
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"))
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
+            try makeDirectory(state + "/wireguard", mode: 0o700)
             let backend = UserspaceBackend(directory: state + "/wireguard")
             let node = try Node(configuration, backend: backend, log: log)
             let service = try NodeService(node: node, socket: socket, now: wallClock)

@@ -1,0 +1,183 @@
+#!/bin/bash
+# What may go wrong, and what hostile hands may do: each leaves access as it was or takes it away.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=scripts/lib/mesh.sh
+source scripts/lib/mesh.sh
+
+failures=0
+fact() {
+    local sentence=$1
+    shift
+    if "$@"; then echo "ok - $sentence"; else
+        failures=$((failures + 1))
+        echo "not ok - $sentence"
+    fi
+}
+
+get() { in_session "$1" curl --silent --max-time "${3:-3}" "http://$address_b:$2/"; }
+ledger_answers() { [[ "$(get "$1" 8081)" == 'this is ledger' ]]; }
+vault_is_silent() { not get "$1" 8082 1 >/dev/null; }
+ledger_is_silent() { not get "$1" 8081 1 >/dev/null; }
+says() { # TEXT COMMAND...: the command fails, and its words hold the text
+    local text=$1 words
+    shift
+    words=$("$@" 2>&1) && return 1
+    grep -qF -- "$text" <<<"$words" || { echo "# it said: $words"; return 1; }
+}
+join_as() { # TOKEN-FILE NAME
+    lab exec node-b -- "$bin/posternd" join --token-file "$1" --name "$2" --endpoint 192.0.2.99:51820 \
+        --state "$work/joining"
+}
+api() { # PATH CURL-ARGUMENT...: from node-a's host
+    local path=$1
+    shift
+    lab exec node-a -- curl --silent --show-error --max-time 5 --cacert "$work/coordinator/ca/ca.pem" "$@" \
+        "$coordinator_url$path"
+}
+answers() { # STATUS PATH CURL-ARGUMENT...
+    local status=$1 got
+    shift
+    got=$(api "$@" --output "$work/answer" --write-out '%{http_code}') || true
+    [[ "$got" == "$status" ]] && jq -e '.code and .message' "$work/answer" >/dev/null \
+        || { echo "# $got $(head -c 300 "$work/answer" 2>/dev/null)"; return 1; }
+}
+node_certificate() {
+    jq -r .certificate "$(node_state node-a)/membership.json" >"$work/node-a.pem"
+    echo --cert "$work/node-a.pem" --key "$(node_state node-a)/tls.key"
+}
+stop_node() { # NODE SIGNAL
+    local pid
+    pid=$(posternd_of "$1")
+    kill "-$2" "$pid"
+    wait_until 10 test ! -e "/proc/$pid"
+}
+registry_version() { postern get policies --json | md5sum; }
+
+build_programs
+trap mesh_down EXIT
+mesh_up
+coordinator_url=https://$(underlay_address coordinator):8443
+start_service ledger 8081
+start_service vault 8082
+{
+    postern agent create one --owner demo --node node-a
+    postern agent create elsewhere --owner demo --node node-b
+    postern service add ledger --node node-b --port 8081
+    postern service add vault --node node-b --port 8082
+} >/dev/null
+echo 'permit (principal == Agent::"one", action == Action::"connect", resource == Service::"ledger");' >"$work/p.cedar"
+postern policy apply "$work/p.cedar" >/dev/null
+
+echo "# a session and what surrounds it"
+run_agent one sh -c 'id -u; grep CapEff /proc/self/status; ls /run /root; ps ax 2>/dev/null | wc -l'
+fact "an agent is not root and has no capability" \
+    grep -qE '^65534$' <(head -n 1 "$work/run.out")
+fact "its capabilities are none" grep -q 'CapEff:.*0000000000000000' "$work/run.out"
+run_agent one sh -c 'test -S /run/postern/posternd.sock || ls /run/postern-lab /var/run/wireguard'
+fact "an agent finds neither the daemon's socket nor WireGuard's" test "$run_code" -ne 0
+run_agent one curl --silent --show-error --max-time 2 "http://$(underlay_address node-b):8081/"
+fact "an agent does not reach the underlay, where the ledger answers too" test "$run_code" -ne 0 -a ! -s "$work/run.out"
+fact "and is told that it is outside the mesh" grep -q 'outside the mesh' "$work/run.err"
+run_agent one sh -c 'exit 7'
+fact "the exit code is passed on" test "$run_code" -eq 7
+run_agent one /does/not/exist
+fact "a command that does not exist is an error of Postern's" test "$run_code" -eq 125
+run_agent elsewhere true
+fact "an agent that may run elsewhere only is refused here" \
+    grep -q 'may not be launched on node `node-a`' "$work/run.err"
+run_agent nobody-knows true
+fact "an unknown agent is refused" grep -q 'there is no agent `nobody-knows`' "$work/run.err"
+fact "root is refused without another user" says 'may not run as root' on_node node-a run --agent one -- true
+fact "a caller from another network namespace is refused" says 'network namespace' \
+    env POSTERN_SOCKET="$(node_socket node-a)" scripts/lab exec node-b -- "$bin/postern" run --agent one --user nobody -- true
+fact "garbage on the socket is answered with a sentence" grep -q 'failed' \
+    <(printf '\xff\xff\xff\xffgarbage' | timeout 5 python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read()); print(s.recv(4096))' \
+        "$(node_socket node-a)")
+fact "and the daemon serves on" status node-a >/dev/null
+
+echo "# joining"
+postern join-token create --node node-c --output "$work/c.token" >/dev/null
+cp "$work/c.token" "$work/open.token" && chmod 644 "$work/open.token"
+fact "a token that others can read is refused" says 'others may read it' join_as "$work/open.token" node-c
+fact "a token for one name is refused for another" says 'is for node `node-c`' join_as "$work/c.token" node-d
+jq '.ca = "sha256:" + ("0" * 64)' "$work/c.token" >"$work/ca.token" && chmod 600 "$work/ca.token"
+fact "a coordinator with another CA than the token's is not believed" says 'not the one in the join token' \
+    join_as "$work/ca.token" node-c
+head -c 100 "$work/c.token" >"$work/cut.token" && chmod 600 "$work/cut.token"
+fact "half a token is refused" says 'not a join token' join_as "$work/cut.token" node-c
+fact "a used token is refused" says 'refused' join_as "$work/node-a.token" node-a
+jq '.secret = "A" + .secret[1:]' "$work/c.token" >"$work/forged.token" && chmod 600 "$work/forged.token"
+fact "a forged secret is refused" says 'refused' join_as "$work/forged.token" node-c
+fact "no refused join made a node" test "$(postern get nodes --json | jq length)" -eq 2
+
+echo "# the coordinator's API"
+# shellcheck disable=SC2046
+{
+    before=$(registry_version)
+    fact "without a certificate nothing is told" answers 401 /v1/registry
+    fact "a node is no admin" answers 403 /v1/registry $(node_certificate)
+    fact "a node cannot change the registry" answers 403 /v1/changes $(node_certificate) --data '{"documents":[]}'
+    fact "garbage is refused" answers 400 /v1/join --data 'garbage'
+    fact "deep nesting is refused" answers 400 /v1/join --data "$(printf '[%.0s' {1..2000})"
+    head -c 9000000 /dev/zero >"$work/zeros"
+    fact "too much is refused" answers 413 /v1/join --data-binary "@$work/zeros"
+    fact "an unknown path is answered" answers 404 /v1/nothing $(node_certificate)
+    fact "a session that is not signed is refused" answers 400 /v1/sessions $(node_certificate) \
+        --data '{"statement":{"document":"{}","signatures":[]}}'
+    fact "none of it changed anything" test "$before" == "$(registry_version)"
+}
+fact "a policy that names an agent that is not there is refused" says 'p2.cedar:1:1' \
+    bash -c 'echo "permit (principal == Agent::\"oen\", action, resource);" >"$1/p2.cedar"; shift; "$@"' - "$work" \
+    scripts/lab exec coordinator -- "$bin/postern" policy apply "$work/p2.cedar"
+
+echo "# daemons that die"
+start_session one sleep 600
+one=$session
+fact "the ledger answers" ledger_answers "$one"
+fact "the vault does not" vault_is_silent "$one"
+kill "$coordinator_pid" && wait "$coordinator_pid" 2>/dev/null || true
+fact "with the coordinator away the ledger answers" ledger_answers "$one"
+fact "and the vault still does not" vault_is_silent "$one"
+run_agent one true
+fact "a new session is refused, with the reason" grep -q 'cannot reach the coordinator' "$work/run.err"
+stop_node node-b KILL
+fact "with node-b's daemon killed the ledger answers" ledger_answers "$one"
+fact "and the vault still does not" vault_is_silent "$one"
+start_node node-b
+fact "node-b comes back from its saved map, without the coordinator" ledger_answers "$one"
+fact "and denies as before" vault_is_silent "$one"
+stop_node node-b KILL
+cp "$(node_state node-b)/map.json" "$work/map.json"
+sed 's/Service::\\\\\\"ledger/Service::\\\\\\"vault/' "$work/map.json" >"$(node_state node-b)/map.json"
+fact "(the saved map was tampered with)" not cmp -s "$work/map.json" "$(node_state node-b)/map.json"
+start "$work/node-b.log" lab exec node-b -- "$bin/posternd" run --state "$(node_state node-b)" \
+    --socket "$(node_socket node-b)" --bpffs "$(node_bpffs node-b)" --device ptb
+wait_until 10 grep -q 'saved map is not used' "$work/node-b.log" || true
+fact "a saved map with a changed policy is not believed" grep -q 'saved map is not used' "$work/node-b.log"
+fact "and nothing is allowed by it" vault_is_silent "$one"
+serve_coordinator
+fact "with the coordinator back the ledger answers again" wait_until 30 ledger_answers "$one"
+fact "and the vault does not" vault_is_silent "$one"
+
+echo "# policy that narrows"
+postern policy delete p.cedar >/dev/null
+fact "removing the policy closes the ledger to the running session" wait_until 5 ledger_is_silent "$one"
+postern policy apply "$work/p.cedar" >/dev/null
+fact "applying it again opens it" wait_until 15 ledger_answers "$one"
+kill -9 "$(cut -d' ' -f1 "$(node_state node-b)/wireguard/ptb.pid")"
+fact "when WireGuard dies on node-b it is built anew" wait_until 20 ledger_answers "$one"
+fact "and nothing more is allowed" vault_is_silent "$one"
+stop_node node-a KILL
+fact "with node-a's daemon killed the vault stays closed" vault_is_silent "$one"
+start_node node-a
+fact "a daemon that starts ends the sessions of the one before" not test -e "/proc/${process_of[$one]}"
+run_agent one curl --silent --max-time 5 "http://ledger.$mesh:8081/"
+fact "and runs new ones" grep -q 'this is ledger' "$work/run.out"
+start_session one sleep 600
+postern agent delete one >/dev/null
+fact "removing the agent ends its session" wait_until 10 test ! -e "/proc/${process_of[$session]}"
+
+[[ $failures -eq 0 ]]
