@@ -4,9 +4,11 @@ import Testing
 @Suite struct ArchitectureTests {
     private let files: [SwiftSource]
     private let manifest: Manifest
+    /// Read once: there is much of it.
+    private static let read = Result { try Repository.sources() }
 
     init() throws {
-        files = try Repository.sources()
+        files = try Self.read.get()
         manifest = Manifest(text: try Repository.text("Package.swift"))
     }
 
