@@ -142,7 +142,8 @@ let package = Package(
         .testTarget(
             name: "PosternNodeTests",
             dependencies: [
-                "PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", "CLinux",
+                "PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath",
+                "CLinux",
                 crypto,
             ],
             swiftSettings: strict),
