@@ -19,8 +19,8 @@ package struct Caller: Equatable, Sendable {
         let pidfd = pt_unix_peer_pidfd(connection.descriptor)
         guard pidfd >= 0 else { throw NodeError("the kernel does not say which process asks: \(errorText(-pidfd))") }
         defer { close(pidfd) }
-        for kind in ["net", "pid", "user"] {
-            guard let own = namespace(kind, of: "self"), own == namespace(kind, of: "\(pid)") else {
+        for (file, kind) in [("net", "network"), ("pid", "process"), ("user", "user")] {
+            guard let own = namespace(file, of: "self"), own == namespace(file, of: "\(pid)") else {
                 throw NodeError("posternd answers only processes in its own \(kind) namespace")
             }
         }

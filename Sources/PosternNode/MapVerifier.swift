@@ -92,13 +92,16 @@ package struct MapVerifier: Sendable {
         _ entries: [MapMessage.SessionEntry], signedBy keys: [NodeName: P256.Signing.PublicKey],
         to map: inout NetworkMap, leftOut: inout [String]
     ) {
+        let known = Dictionary(keys.values.map { (text(of: $0), $0) }, uniquingKeysWith: { first, _ in first })
         for entry in entries {
             do {
-                let document = try entry.statement.document(signedByOneOf: keys.values, of: mesh)
-                guard case .session(let said) = document.statement, let key = keys[said.node] else {
-                    throw NodeError("its statement is not that of a session of a known node")
-                }
-                _ = try entry.statement.document(signedByOneOf: [key], of: mesh)
+                // Only the keys that claim to have signed are asked: there are many nodes, and many more sessions.
+                let signatures = entry.statement.signatures
+                let signers = signatures.compactMap { known[$0.key] }
+                let document = try entry.statement.document(signedByOneOf: signers, of: mesh)
+                guard case .session(let said) = document.statement, let key = keys[said.node],
+                    signatures.contains(where: { $0.key == text(of: key) })
+                else { throw NodeError("its statement is not that of a session, signed by the session's node") }
                 guard let agent = map.agents[said.agent], !agent.disabled, agent.nodes.contains(said.node) else {
                     throw NodeError("node `\(said.node)` may not run agent `\(said.agent)`")
                 }
@@ -109,6 +112,9 @@ package struct MapVerifier: Sendable {
             } catch { leftOut.append("peer \(entry.peer) is left out: \(error)") }
         }
     }
+
+    /// A key as signatures bear it.
+    private func text(of key: P256.Signing.PublicKey) -> String { encodeBase64(Array(key.x963Representation)) }
 
     /// Two peers with one id, address or key: nobody can tell who is meant, so neither is taken.
     private func dropSharedPlaces(in map: inout NetworkMap, leftOut: inout [String]) {

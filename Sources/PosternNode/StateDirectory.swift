@@ -65,7 +65,9 @@ package struct StateDirectory: Sendable {
     package func write(_ file: File, _ bytes: [UInt8]) throws(NodeError) {
         let name = path + "/" + file.rawValue
         let temporary = name + ".new"
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        // What a broken-off write left has perhaps another mode, or is a link: the new file is always a fresh one.
+        unsafe unlink(temporary)
+        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw NodeError("cannot write `\(temporary)`: \(errorText())") }
         defer { close(descriptor) }
         guard writeAll(descriptor, bytes), fsync(descriptor) == 0, unsafe rename(temporary, name) == 0 else {

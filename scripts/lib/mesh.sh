@@ -15,7 +15,7 @@ build_programs() {
     scripts/install-tools
     local program
     for program in postern posternd postern-session postern-coordinator; do
-        [[ -n "${POSTERN_BUILT:-}" ]] && break
+        if [[ -n "${POSTERN_BUILT:-}" ]]; then break; fi
         echo "building $program (the first time takes some minutes)" >&2
         swift build --product "$program" >&2
     done
@@ -89,7 +89,7 @@ start_coordinator() {
 }
 
 serve_coordinator() {
-    start "$work/coordinator.log" lab exec coordinator -- \
+    start "$work/coordinator.log" scripts/lab exec coordinator -- \
         "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(underlay_address coordinator):8443"
     coordinator_pid=$pid
     export POSTERN_ADMIN_FILE=$work/coordinator/admin.json
@@ -108,7 +108,7 @@ join_node() {
 
 start_node() {
     local node=$1
-    start "$work/$node.log" lab exec "$node" -- "$bin/posternd" run --state "$(node_state "$node")" \
+    start "$work/$node.log" scripts/lab exec "$node" -- "$bin/posternd" run --state "$(node_state "$node")" \
         --socket "$(node_socket "$node")" --bpffs "$(node_bpffs "$node")" --device "$(node_device "$node")"
     declare -g "${node/-/_}_pid=$pid"
     wait_until 15 node_is_ready "$node"
@@ -154,7 +154,7 @@ class Service(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Service).serve_forever()
 PY
-    start "$work/$name.log" lab exec node-b -- python3 "$work/service.py" "$name" "$port"
+    start "$work/$name.log" scripts/lab exec node-b -- python3 "$work/service.py" "$name" "$port"
     wait_until 5 lab exec node-b -- curl --silent --max-time 1 --output /dev/null "http://127.0.0.1:$port/"
 }
 
