@@ -1,0 +1,117 @@
+import CoordinationAPI
+import Identity
+import Mesh
+import PosternNode
+import Testing
+import WireGuard
+
+/// A mesh with real keys, certificates and signatures: what its coordinator hands out.
+struct SignedMesh {
+    static let name = MeshDomain(unchecked: "demo.internal")
+    static let now = Timestamp(rawValue: 1_800_000_000_000)
+
+    let ca: CertificateAuthority
+    let admin = SigningKey()
+    let pool: AddressPool
+    var definitions: [Envelope] = []
+    var nodes: [MapMessage.NodeEntry] = []
+    var sessions: [MapMessage.SessionEntry] = []
+    private(set) var keys: [String: SigningKey] = [:]
+
+    /// Nodes `a` and `b`; agent `one`, who may run on `a`; a service and a policy.
+    init() throws {
+        ca = try CertificateAuthority(new: Self.name, at: Self.now)
+        pool = try #require(AddressPool(v4Base: IPv4Address(rawValue: 10 << 24), v6Prefix: 0xfd << 56 | 7))
+        try define(.agent(Self.agent("one", on: "a")))
+        try define(
+            .service(
+                ServiceDefinition(
+                    name: ServiceName(unchecked: "ledger"), node: NodeName(unchecked: "b"), protocol: .tcp,
+                    port: try port(8080))))
+        try define(
+            .policy(
+                PolicyDocument(name: PolicyName(unchecked: "demo.cedar"), text: "permit (principal, action, resource);")
+            )
+        )
+        for (name, number) in [("a", 1), ("b", 2)] as [(String, UInt32)] {
+            keys[name] = SigningKey()
+            nodes.append(try node(name, number))
+        }
+    }
+
+    static func agent(_ name: String, on node: String, disabled: Bool = false) -> AgentDefinition {
+        AgentDefinition(
+            name: AgentName(unchecked: name), owner: UserName(unchecked: "ann"), nodes: [NodeName(unchecked: node)],
+            disabled: disabled)
+    }
+
+    mutating func define(_ statement: Statement, by key: SigningKey? = nil, for mesh: MeshDomain = name) throws {
+        definitions.append(try sign(statement, with: key ?? admin, for: mesh))
+    }
+
+    func sign(_ statement: Statement, with key: SigningKey, for mesh: MeshDomain = name) throws -> Envelope {
+        try Envelope(
+            signing: Document(mesh: mesh, madeAt: Self.now, statement: statement), with: key.privateKey)
+    }
+
+    /// A node's entry; what is given differs from what an honest node would send.
+    func node(
+        _ name: String, _ number: UInt32, said: String? = nil, ca: CertificateAuthority? = nil, offset: UInt32? = nil,
+        wireGuard: UInt32? = nil, issuedAt: Timestamp = now, signedBy: SigningKey? = nil
+    ) throws -> MapMessage.NodeEntry {
+        let key = try #require(keys[name])
+        let id = SPIFFEID(mesh: Self.name, role: .node(NodeName(unchecked: name)))
+        let request = try CertificateRequest(verifying: try CertificateRequest.make(with: key, for: id))
+        let certificate = try (ca ?? self.ca).issueNode(NodeName(unchecked: name), request: request, at: issuedAt)
+        let statement = NodeStatement(
+            name: NodeName(unchecked: said ?? name), key: try PosternNodeTests.key(wireGuard ?? number).publicKey,
+            endpoint: try endpoint(number))
+        return MapMessage.NodeEntry(
+            peer: try peer(number), offset: try self.offset(offset ?? number), certificate: certificate.pem,
+            statement: try sign(.node(statement), with: signedBy ?? key))
+    }
+
+    mutating func addNode(_ name: String, _ number: UInt32) throws {
+        keys[name] = SigningKey()
+        nodes.append(try node(name, number))
+    }
+
+    /// A session's entry; what is given differs from what an honest node would send.
+    func session(
+        _ number: UInt32, of agent: String = "one", on node: String = "a", signedBy: SigningKey? = nil,
+        offset: UInt32? = nil, wireGuard: UInt32? = nil, lasting: Duration = .seconds(3600)
+    ) throws -> MapMessage.SessionEntry {
+        let key = try #require(signedBy ?? keys[node])
+        let statement = SessionStatement(
+            id: id(number), agent: AgentName(unchecked: agent), node: NodeName(unchecked: node),
+            key: try PosternNodeTests.key(wireGuard ?? number).publicKey, endpoint: try endpoint(number))
+        return MapMessage.SessionEntry(
+            peer: try peer(number), offset: try self.offset(offset ?? number), expires: Self.now + lasting,
+            statement: try sign(.session(statement), with: key))
+    }
+
+    func id(_ number: UInt32) -> SessionID {
+        SessionID(unchecked: hex((0..<16).map { _ in UInt8(truncatingIfNeeded: number) }))
+    }
+
+    func message(mesh: MeshDomain = name, pool: AddressPool? = nil) -> MapMessage {
+        MapMessage(
+            mesh: mesh, pool: pool ?? self.pool, version: 7, definitions: definitions, nodes: nodes, sessions: sessions)
+    }
+
+    func verify(
+        _ message: MapMessage? = nil, validFor validity: Duration = .seconds(7200)
+    ) async throws -> MapVerifier.Verified {
+        let verifier = MapVerifier(mesh: Self.name, pool: pool, anchor: ca.anchor, admins: [admin.publicKey])
+        return try await verifier.verify(
+            message ?? self.message(), issuedAt: Self.now, validUntil: Self.now + validity)
+    }
+
+    private func peer(_ number: UInt32) throws -> PeerID { try #require(PeerID(rawValue: number)) }
+
+    private func offset(_ number: UInt32) throws -> MeshOffset { try #require(MeshOffset(rawValue: 100 + number)) }
+
+    private func endpoint(_ number: UInt32) throws -> Endpoint {
+        Endpoint(address: IPv4Address(rawValue: 192 << 24 | 2 << 8 | number), port: try port(51820))
+    }
+}
