@@ -5,7 +5,7 @@ import Glibc
 import PosternNode
 import Synchronization
 
-/// A caller of the local socket, as rude as a test wants. It waits ten seconds for an answer, never longer.
+/// A caller of the local socket, as rude as a test wants. It waits a minute for an answer, never longer.
 struct Guest: ~Copyable {
     let descriptor: Int32
 
@@ -52,7 +52,7 @@ struct Guest: ~Copyable {
     /// Waits, without reading, until the server has hung up.
     borrowing func waitForHangUp() throws {
         var entry = pollfd(fd: descriptor, events: 0, revents: 0)
-        guard unsafe poll(&entry, 1, 10_000) == 1 else { throw TestError("nobody hung up for ten seconds") }
+        guard unsafe poll(&entry, 1, 60_000) == 1 else { throw TestError("nobody hung up for a minute") }
     }
 
     private borrowing func read(_ count: Int) throws -> [UInt8]? {
@@ -115,7 +115,7 @@ struct TestError: Error {
 /// What a descriptor gives next: empty at the end, nil when the other side broke off.
 func read(_ descriptor: Int32, upTo count: Int) throws -> [UInt8]? {
     var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    guard unsafe poll(&entry, 1, 10_000) == 1 else { throw TestError("nothing came for ten seconds") }
+    guard unsafe poll(&entry, 1, 60_000) == 1 else { throw TestError("nothing came for a minute") }
     var chunk = [UInt8](repeating: 0, count: count)
     let received = unsafe Glibc.read(descriptor, &chunk, count)
     return received < 0 ? nil : Array(chunk.prefix(received))

@@ -7,7 +7,9 @@ import Testing
 @testable import PosternNode
 
 /// The local socket with real callers: whatever one of them does, the others are served.
-@Suite struct LocalServerTests {
+///
+/// One at a time, for each has a server and threads of its own.
+@Suite(.serialized) struct LocalServerTests {
     @Test func `a request arrives with its descriptors, and they are closed after it`() async throws {
         try await withServer { path in
             let pipe = try Tube()
