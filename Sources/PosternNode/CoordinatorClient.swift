@@ -133,6 +133,7 @@ package struct CoordinatorClient: Sendable {
 
     private func reason(for error: any Error) -> String {
         switch error {
+        case let error as IOError: errorText(error.errnoCode)
         case let error as HTTPClientError where error == .connectTimeout: "no answer within 3 s"
         case let error as HTTPClientError where error == .deadlineExceeded: "no answer within 10 s"
         default: "\(error)"
