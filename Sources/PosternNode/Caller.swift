@@ -28,6 +28,14 @@ package struct Caller: Equatable, Sendable {
     }
 }
 
+extension Caller {
+    /// Whose connection it is, for counting; nil when the kernel does not say.
+    static func uid(of descriptor: Int32) -> UInt32? {
+        var peer = pt_peer()
+        return unsafe pt_unix_peer(descriptor, &peer) >= 0 ? peer.uid : nil
+    }
+}
+
 /// The identity of a process's namespace: device and inode of its file.
 private func namespace(_ kind: String, of process: String) -> [UInt64]? {
     var status = stat()

@@ -155,13 +155,31 @@ import Testing
                 try? held.guest.send(LocalFrame.encode(LocalRequest.status))
                 switch try held.guest.receive() {
                 case .notice("status"): served += 1
-                case .failed("posternd serves 256 callers at once, and has no place left"): refused += 1
+                case .failed("posternd has no place left for another caller: try again"): refused += 1
                 case let other: Issue.record("\(String(describing: other))")
                 }
             }
             #expect((served, refused) == (256, 44))
             for held in crowd { shutdown(held.guest.descriptor, Int32(SHUT_RDWR)) }
             try Self.expectServed(at: path)
+        }
+    }
+
+    @Test func `one user does not take the places of all`() {
+        let crowd = Array(repeating: UInt32?(1000), count: Reception.placesOfOneUser)
+        #expect(!Reception.hasPlace(for: 1000, beside: crowd))
+        #expect(Reception.hasPlace(for: 1001, beside: crowd))
+        #expect(Reception.hasPlace(for: 0, beside: crowd))
+        #expect(Reception.hasPlace(for: 1000, beside: Array(crowd.dropLast())))
+        #expect(!Reception.hasPlace(for: 0, beside: Array(repeating: 0, count: Reception.places)))
+    }
+
+    @Test func `a caller that asks nothing is sent away`() async throws {
+        let scratch = try Scratch()
+        let server = try LocalServer(path: scratch.path + "/sock", patience: .milliseconds(50))
+        try await serve(server) { path in
+            let answer = try Guest(at: path).receive()
+            #expect(answer == .failed("nothing was asked for too long"))
         }
     }
 

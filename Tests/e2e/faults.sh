@@ -50,7 +50,7 @@ stop_node() { # NODE SIGNAL
     local pid
     pid=$(posternd_of "$1")
     kill "-$2" "$pid"
-    wait_until 10 test ! -e "/proc/$pid"
+    [[ "$2" == STOP ]] || wait_until 10 test ! -e "/proc/$pid"
 }
 # A process whose parent died waits for init to reap it; it runs no more all the same.
 has_ended() { ! awk '$1 == "State:" && $2 !~ /[ZX]/ { alive = 1 } END { exit !alive }' "/proc/$1/status" 2>/dev/null; }
@@ -140,6 +140,11 @@ start_session one sleep 600
 one=$session
 fact "the ledger answers" ledger_answers "$one"
 fact "the vault does not" vault_is_silent "$one"
+stop_node node-b STOP
+run_agent one true
+fact "a node that does not confirm a session is named" grep -q 'node `node-b` has not confirmed' "$work/run.err"
+fact "after 2 s, and then the command runs" test "$run_code" -eq 0 -a "$run_milliseconds" -gt 1900 -a "$run_milliseconds" -lt 4000
+kill -CONT "$(posternd_of node-b)"
 kill "$coordinator_pid" && wait "$coordinator_pid" 2>/dev/null || true
 fact "with the coordinator away the ledger answers" ledger_answers "$one"
 fact "and the vault still does not" vault_is_silent "$one"
