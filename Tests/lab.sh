@@ -3,6 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+if ! scripts/lab status | grep -q '^no lab is up'; then
+    echo "not ok - the lab is free: somebody has one up; end it with scripts/lab down"
+    exit 1
+fi
+
 failures=0
 work=$(mktemp -d)
 declare -a started=()

@@ -53,7 +53,7 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
         case .udpUnsupported: "UDP is not carried"
         case .icmpUnsupported: "ICMP is not carried"
         case .protocolUnsupported: "its protocol is not carried"
-        case .noService: "no service is known at that port"
+        case .noService: "nobody here is granted a service at that port"
         case .staleGeneration: "the initiator's grants are not in place"
         case .noGrant: "no grant allows it"
         case .sidecarOnly: "only the sidecar may reach that service"

@@ -5,12 +5,16 @@ package struct AgentDefinition: Codable, Equatable, Sendable {
     package var groups: Set<GroupName>
     /// The nodes that may launch it; none means that nobody may.
     package var nodes: Set<NodeName>
+    /// The local users of those nodes that may launch it, beside root.
+    package var users: Set<UInt32>
     package var disabled: Bool
 
     package init(
-        name: AgentName, owner: UserName, groups: Set<GroupName> = [], nodes: Set<NodeName> = [], disabled: Bool = false
+        name: AgentName, owner: UserName, groups: Set<GroupName> = [], nodes: Set<NodeName> = [],
+        users: Set<UInt32> = [], disabled: Bool = false
     ) {
-        (self.name, self.owner, self.groups, self.nodes, self.disabled) = (name, owner, groups, nodes, disabled)
+        (self.name, self.owner, self.groups) = (name, owner, groups)
+        (self.nodes, self.users, self.disabled) = (nodes, users, disabled)
     }
 }
 

@@ -124,7 +124,9 @@ package struct PolicyName: MeshName {
     package static let kind = "a policy document"
     package let rawValue: String
     package init(_ text: String) throws(NameError) {
-        _ = try Self.checked(text.replacing(".", with: "/").replacing("_", with: "-"), separator: "/")
+        do { _ = try Self.checked(text.replacing(".", with: "/").replacing("_", with: "-"), separator: "/") } catch {
+            throw NameError(kind: Self.kind, text: text, rule: error.rule)
+        }
         rawValue = text
     }
     package init(unchecked text: String) { rawValue = text }

@@ -11,7 +11,8 @@ struct AgentCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "create", abstract: "Make an agent, or replace what is known of it.",
             discussion: """
-                An agent may be launched on the nodes that are named, and on no other. What it may reach is for \
+                An agent may be launched on the nodes that are named, and on no other; there by root, and by the \
+                users whose uids are named. What it may reach is for \
                 policies to say.
 
                 Example:
@@ -31,10 +32,15 @@ struct AgentCommand: AsyncParsableCommand {
             help: ArgumentHelp("A node that may launch it. May be given again.", valueName: "node"), transform: name)
         var node: [NodeName] = []
 
+        @Option(
+            help: ArgumentHelp("A user who may launch it there, beside root. May be given again.", valueName: "uid"))
+        var uid: [UInt32] = []
+
         @OptionGroup var admin: AdminOptions
 
         func run() async throws {
-            let definition = AgentDefinition(name: agent, owner: owner, groups: Set(group), nodes: Set(node))
+            let definition = AgentDefinition(
+                name: agent, owner: owner, groups: Set(group), nodes: Set(node), users: Set(uid))
             try await change([.agent(definition)], as: admin, done: "agent `\(agent)` is defined")
             if node.isEmpty { Terminal.current.complain("no node may launch it yet: name one by --node") }
         }

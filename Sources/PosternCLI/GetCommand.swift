@@ -59,10 +59,11 @@ struct RegistryView {
 
     private var agents: Table {
         Table(
-            headers: ["NAME", "OWNER", "GROUPS", "NODES", "STATE"],
+            headers: ["NAME", "OWNER", "GROUPS", "NODES", "UIDS", "STATE"],
             rows: registry.agents.map {
                 [
                     $0.name.description, $0.owner.description, list($0.groups), list($0.nodes),
+                    $0.users.sorted().map(String.init).joined(separator: ","),
                     $0.disabled ? "disabled" : "enabled",
                 ]
             })

@@ -24,7 +24,7 @@ package enum Join {
         }
     }
 
-    /// Makes the keys, proves possession of them, and keeps what comes back.
+    /// Makes the keys, proves possession of the one for TLS, and keeps what comes back.
     ///
     /// Nothing is written before the coordinator has said yes, except the keys, which a second try uses again.
     package static func perform(

@@ -25,15 +25,15 @@ extension Node {
     private func explain(
         _ agent: AgentName, _ action: String, _ service: ServiceName
     ) throws(NodeError) -> Explanation {
-        guard let action = MeshAction(rawValue: action) else {
-            throw NodeError("`\(action.prefix(80))` is no action of the mesh; `connect` is one")
+        guard action == MeshAction.connect.rawValue else {
+            throw NodeError("nothing asks for the action `\(action.prefix(80))`: this version decides `connect` alone")
         }
         guard let policy else {
             throw NodeError("this node has no policies that can be read: nothing is allowed")
         }
-        let decision = policy.decide(agent: agent, action: action, service: service)
+        let decision = policy.decide(agent: agent, action: .connect, service: service)
         return Explanation(
-            allowed: decision.isAllowed, text: policy.explain(agent: agent, action: action, service: service),
+            allowed: decision.isAllowed, text: policy.explain(agent: agent, action: .connect, service: service),
             policies: decision.policies)
     }
 }

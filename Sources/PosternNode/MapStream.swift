@@ -49,10 +49,32 @@ extension Node {
         let boot = BootTime.now()
         let response = try await client.map(have: map?.version ?? 0, applied: appliedVersion)
         let clock = ClockReading(utc: response.issuedAt, boot: boot)
-        guard let message = response.map else { return extend(until: response.validUntil, clock: clock) }
+        guard let message = response.map else { return try extend(response, clock: clock) }
         let verified = try await verifier.verify(
             message, issuedAt: response.issuedAt, validUntil: response.validUntil)
-        take(verified, clock: clock)
+        try take(verified, clock: clock)
+        try save(response)
+    }
+
+    /// The coordinator says that nothing changed: the leases run on, in memory and on the disk.
+    private func extend(_ response: MapResponse, clock: ClockReading) throws {
+        let validUntil = min(response.validUntil, response.issuedAt + MapVerifier.longestLease)
+        guard let map, let saved, saved.version == map.version, validUntil - map.validUntil > Self.extensionStep else {
+            return
+        }
+        self.map?.validUntil = validUntil
+        self.clock = clock
+        reconcile()
+        try save(
+            MapResponse(
+                version: saved.version, issuedAt: response.issuedAt, validUntil: validUntil, map: saved.map))
+    }
+
+    /// Often enough that hardly any of the 24 h is lost, seldom enough that an idle node writes nothing.
+    private static let extensionStep = Duration.seconds(300)
+
+    private func save(_ response: MapResponse) throws {
+        saved = response
         try state.write(.map, try JSON.encode(response))
     }
 
@@ -66,7 +88,8 @@ extension Node {
             guard let message = response.map else { return }
             let verified = try await verifier.verify(
                 message, issuedAt: response.issuedAt, validUntil: response.validUntil)
-            take(verified, clock: ClockReading(utc: max(now, response.issuedAt), boot: .now()))
+            try take(verified, clock: ClockReading(utc: max(now, response.issuedAt), boot: .now()))
+            saved = response
         } catch { log.error("the saved map is not used: \(error)") }
     }
 }

@@ -21,6 +21,8 @@ package actor Node {
     let log: Logger
 
     var map: NetworkMap?
+    /// The map as it stands on the disk.
+    var saved: MapResponse?
     var policy: PolicySnapshot?
     var clock = ClockReading(utc: Timestamp(rawValue: 0), boot: BootTime(rawValue: 0))
     var sessions: [SessionID: LiveSession] = [:]
@@ -49,11 +51,12 @@ package actor Node {
         verifier = MapVerifier(
             mesh: membership.mesh, pool: membership.pool,
             anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), admins: [admin])
-        client = try CoordinatorClient(
-            url: membership.url, ca: membership.ca, certificate: membership.certificate, key: signer.pem)
         reconciler = try Reconciler(backend: backend, pins: PinPaths(root: configuration.bpffs))
         planner = Planner(node: local, numbering: Numbering(adopting: reconciler.tableSet))
         events = try reconciler.events()
+        // Last, because a client that was made must be shut down.
+        client = try CoordinatorClient(
+            url: membership.url, ca: membership.ca, certificate: membership.certificate, key: signer.pem)
     }
 
     /// Readable when the classifier or a connect hook has something to tell.
@@ -67,11 +70,10 @@ extension Node {
     var appliedVersion: UInt64 { problems.isEmpty ? map?.version ?? 0 : 0 }
 
     /// Takes a map that was verified, and acts on it.
-    func take(_ verified: MapVerifier.Verified, clock: ClockReading) {
+    func take(_ verified: MapVerifier.Verified, clock: ClockReading) throws(NodeError) {
         let next = verified.map
         guard next.version >= map?.version ?? 0 else {
-            log.error("the coordinator offers map \(next.version), older than \(map?.version ?? 0): refused")
-            return
+            throw NodeError("the coordinator offers map \(next.version), older than \(map?.version ?? 0): refused")
         }
         (map, leftOut, self.clock) = (next, verified.leftOut, clock)
         do {
@@ -81,14 +83,6 @@ extension Node {
             log.error("the policies of map \(next.version) cannot be read: \(error)")
         }
         endForgottenSessions()
-        reconcile()
-    }
-
-    /// The coordinator says that nothing changed: the leases run on.
-    func extend(until validUntil: Timestamp, clock: ClockReading) {
-        guard var map, validUntil - map.validUntil > .seconds(300) else { return }
-        map.validUntil = min(validUntil, clock.utc + MapVerifier.longestLease)
-        (self.map, self.clock) = (map, clock)
         reconcile()
     }
 

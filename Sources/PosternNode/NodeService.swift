@@ -19,13 +19,19 @@ package struct NodeService: Service {
     /// How often the machine is compared with the plan when nothing changes.
     private static let inspection = Duration.seconds(5)
 
-    package init(node: Node, socket: String, now: @escaping @Sendable () -> Timestamp) throws(NodeError) {
-        self.node = node
-        server = try LocalServer(path: socket)
-        self.now = now
+    package init(node: Node, server: LocalServer, now: @escaping @Sendable () -> Timestamp) {
+        (self.node, self.server, self.now) = (node, server, now)
     }
 
     package func run() async throws {
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await serve()) } catch { outcome = .failure(error) }
+        await node.client.shutdown()
+        try outcome.get()
+    }
+
+    private func serve() async throws {
+        try await node.refuseOverlap()
         try await node.endLeftovers()
         await node.restore(now: now())
         if await node.refreshed() { await node.forgetOrphans() }
@@ -39,7 +45,6 @@ package struct NodeService: Service {
                 group.cancelAll()
             }
         }
-        await node.client.shutdown()
     }
 
     private func watchEvents() async throws {

@@ -39,7 +39,6 @@ struct Reception {
             dismiss(readable: ready.filter { $0 >= fixed.count }.map { $0 - fixed.count })
             if isListening, ready.contains(1) { welcome(accepted) } else { isListening = true }
         }
-        for guest in guests { guest.connection.end() }
     }
 
     /// Reads what came, and lets those go who hung up, sent nonsense, or sent nothing for long.

@@ -99,7 +99,7 @@ extension Reconciler {
         try ensureGuarded(name, plan, interface, place, problems: &problems)
         try backend.configure(name, as: plan.configuration)
         try quiet(name, place)
-        if place == nil { try raiseWall(around: plan.identity.pool, device: interface) }
+        if place == nil { try raiseWall(around: plan.identity.pool, device: interface, problems: &problems) }
         try ensureReachable(name, plan, interface, links)
     }
 
@@ -139,9 +139,15 @@ extension Reconciler {
         try NetworkNamespace.current().setSysctl(path, to: "1")
     }
 
-    private mutating func raiseWall(around pool: AddressPool, device: UInt32) throws(DatapathError) {
+    private mutating func raiseWall(
+        around pool: AddressPool, device: UInt32, problems: inout [String]
+    ) throws(DatapathError) {
         try Wall.setMeshDevices([device], tables: tables)
-        if wall == pool, (try? Wall.verify(pins: pins.wall)) != nil { return }
+        if wall == pool {
+            do { return try Wall.verify(pins: pins.wall) } catch {
+                problems.append("\(error); it has been put up again")
+            }
+        }
         try Wall.attach(around: pool, netns: nil, tables: tables, pins: pins.wall)
         wall = pool
     }
@@ -181,6 +187,18 @@ extension Reconciler {
 }
 
 // MARK: - What is
+
+extension AddressPool {
+    /// A route of this machine, not through `device`, that leads where the mesh's addresses are.
+    func overlappingRoute(except device: DeviceName) throws(LinkError) -> IPPrefix? {
+        let links = try Links()
+        let own = try links.index(of: device)
+        return try links.routes().first { route in
+            route.destination.length > 0 && (route.index == nil || route.index != own)
+                && networks.contains { $0.overlaps(route.destination) }
+        }?.destination
+    }
+}
 
 extension Reconciler {
     package func events() throws(DatapathError) -> EventStream { try EventStream(tables) }

@@ -45,15 +45,15 @@ extension Node {
             let caller = try Caller(of: connection)
             let identity = try admit(request, caller: caller, descriptors: received.all)
             let session = try prepare(request.agent, owner: caller.uid) { connection.send(.notice($0)) }
-            let code: Int32
-            do {
-                code = try await live(session, request, identity, received, connection)
-            } catch {
-                await end(session)
-                throw error
+            let outcome: Result<Int32, any Error>
+            do { outcome = .success(try await live(session, request, identity, received, connection)) } catch {
+                outcome = .failure(error)
+            }
+            guard !Task.isCancelled else {
+                return connection.send(.failed("posternd stops; the session lives on until its lease ends"))
             }
             await end(session)
-            connection.send(.exited(code: code))
+            connection.send(outcome.response)
             await forget(session.local.id)
         } catch { connection.send(.failed("\(error)")) }
     }
@@ -124,6 +124,11 @@ extension Node {
             throw NodeError(
                 "agent `\(agent.name)` may not be launched on node `\(local.name)`, only on: "
                     + (nodes.isEmpty ? "none" : nodes))
+        }
+        guard caller.uid == 0 || agent.users.contains(caller.uid) else {
+            throw NodeError(
+                "the user with the id \(caller.uid) may not launch agent `\(agent.name)`: an admin says who may with "
+                    + "`postern agent create \(agent.name) … --uid \(caller.uid)`")
         }
         return try identity(wanted: request.user, caller: caller)
     }
@@ -295,6 +300,14 @@ extension Node {
         try Cgroup.root().child("postern").child(local.device.rawValue)
     }
 
+    /// Two networks with the same addresses cannot both be reached: a person must choose.
+    func refuseOverlap() throws {
+        guard let route = try membership.pool.overlappingRoute(except: local.device) else { return }
+        throw NodeError(
+            "the mesh's addresses \(membership.pool.v4Text) overlap with this machine's route to \(route): "
+                + "remove the route, or make the mesh anew with another pool")
+    }
+
     /// Ends what an earlier run left behind: without the daemon nothing renews, and nobody waits for the exit code.
     func endLeftovers() throws {
         let cgroup = try sessionsCgroup()
@@ -337,4 +350,13 @@ extension Node {
     }
 
     private func utcNow() -> Timestamp { clock.utc + (BootTime.now() - clock.boot) }
+}
+
+extension Result<Int32, any Error> {
+    fileprivate var response: LocalResponse {
+        switch self {
+        case .success(let code): .exited(code: code)
+        case .failure(let error): .failed("\(error)")
+        }
+    }
 }

@@ -36,9 +36,12 @@ package struct StateDirectory: Sendable {
         case map = "map.json"
     }
 
-    /// Makes the directory, with mode 0700, if it is not there.
+    /// Makes the directory, with mode 0700, if it is not there, and what is missing above it.
     package init(path: String) throws(NodeError) {
         self.path = path
+        try? FileManager.default.createDirectory(
+            atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o755])
         if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw NodeError("cannot make `\(path)`: \(errorText())") }
         var status = stat()
         guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {

@@ -45,8 +45,9 @@ struct RunCommand: AsyncParsableCommand {
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let backend = UserspaceBackend(directory: state + "/wireguard")
+            let server = try LocalServer(path: socket)
             let node = try Node(configuration, backend: backend, log: log)
-            let service = try NodeService(node: node, socket: socket, now: wallClock)
+            let service = NodeService(node: node, server: server, now: wallClock)
             log.info("posternd serves \(socket)")
             let group = ServiceGroup(
                 services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: log)

@@ -7,7 +7,7 @@ import Testing
     @Test func `statements have one member that names their kind`() throws {
         let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
         let expected = [
-            #"{"agent":{"disabled":false,"groups":["finance"],"name":"crew/writer","nodes":["node-a"],"owner":"ana"}}"#,
+            #"{"agent":{"disabled":false,"groups":["finance"],"name":"crew/writer","nodes":["node-a"],"owner":"ana","users":[]}}"#,
             #"{"service":{"name":"ledger","node":"node-a","port":8080,"protocol":"tcp","tags":["prod"]}}"#,
             #"{"policy":{"name":"demo.cedar","text":"permit (principal, action, resource);"}}"#,
             #"{"removal":{"agent":"crew/writer"}}"#, #"{"removal":{"service":"ledger"}}"#,
@@ -79,7 +79,7 @@ import Testing
     @Test(arguments: [
         "{}", #"{"agent":1}"#, #"{"king":{}}"#, #"{"removal":{}}"#, #"{"removal":{"node":"node-a"}}"#,
         #"{"removal":{"agent":"a","service":"b"}}"#, #"{"removal":{"agent":"A"}}"#, "[]", "null", "",
-        #"{"agent":{"name":"a","owner":"ana","groups":[],"nodes":[]}}"#,
+        #"{"agent":{"name":"a","owner":"ana","groups":[],"nodes":[],"users":[]}}"#,
         #"{"service":{"name":"a","node":"n","port":0,"protocol":"tcp","tags":[]}}"#,
         #"{"service":{"name":"a","node":"n","port":65536,"protocol":"tcp","tags":[]}}"#,
         #"{"service":{"name":"a","node":"n","port":80,"protocol":"sctp","tags":[]}}"#,

@@ -136,7 +136,7 @@ import Testing
 
     @Test(
         arguments: [
-            (.agents, "NAME    OWNER  GROUPS  NODES   STATE\nwriter  ana    a,b     node-a  enabled\n"),
+            (.agents, "NAME    OWNER  GROUPS  NODES   UIDS  STATE\nwriter  ana    a,b     node-a  -     enabled\n"),
             (.services, "NAME    NODE    PROTOCOL  PORT  TAGS\nledger  node-a  tcp       80    -\n"),
             (
                 .nodes,

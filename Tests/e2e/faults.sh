@@ -65,6 +65,7 @@ start_service vault 8082
 {
     postern agent create one --owner demo --node node-a
     postern agent create elsewhere --owner demo --node node-b
+    postern agent create elsewhere-too --owner demo --node node-a --node node-b --uid 65534
     postern service add ledger --node node-b --port 8081
     postern service add vault --node node-b --port 8082
 } >/dev/null
@@ -90,6 +91,12 @@ fact "an agent that may run elsewhere only is refused here" \
     grep -q 'may not be launched on node `node-a`' "$work/run.err"
 run_agent nobody-knows true
 fact "an unknown agent is refused" grep -q 'there is no agent `nobody-knows`' "$work/run.err"
+as_nobody() {
+    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) in_node_a \
+        setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/postern" run --agent "$1" -- true)
+}
+fact "a user whom the agent does not name may not launch it" says 'may not launch agent `one`' as_nobody one
+fact "a user whom it names may" as_nobody elsewhere-too
 fact "root is refused without another user" says 'may not run as root' on_node node-a run --agent one -- true
 fact "a caller from another network namespace is refused" says 'in its own network namespace' \
     env POSTERN_SOCKET="$(node_socket node-a)" scripts/lab exec node-b -- "$bin/postern" run --agent one --user nobody -- true
@@ -103,7 +110,7 @@ fact "and the daemon serves on" status node-a >/dev/null
 echo "# joining"
 postern join-token create --node node-c --output "$work/c.token" >/dev/null
 cp "$work/c.token" "$work/open.token" && chmod 644 "$work/open.token"
-fact "a token that others can read is refused" says 'others may read it' join_as "$work/open.token" node-c
+fact "a token that others can read is refused" says 'others can read it' join_as "$work/open.token" node-c
 fact "a token for one name is refused for another" says 'is for node `node-c`' join_as "$work/c.token" node-d
 jq '.ca = "sha256:" + ("0" * 64)' "$work/c.token" >"$work/ca.token" && chmod 600 "$work/ca.token"
 fact "a coordinator with another CA than the token's is not believed" says 'not the one in the join token' \
@@ -184,6 +191,17 @@ start_node node-a
 fact "a daemon that starts ends the sessions of the one before" wait_until 2 has_ended "${process_of[$one]}"
 run_agent one curl --silent --max-time 5 "http://ledger.$mesh:8081/"
 fact "and runs new ones" grep -q 'this is ledger' "$work/run.out"
+start_session one sleep 600
+stop_node node-a TERM
+fact "a daemon that is asked to stop leaves its sessions running" not has_ended "${process_of[$session]}"
+fact "and they reach what they may" ledger_answers "$session"
+lab exec node-a -- ip route add "${address_b%.*}.0/24" via "$(underlay_address coordinator)"
+fact "a route that overlaps with the mesh is named, and the daemon does not start" \
+    says "overlap with this machine's route to ${address_b%.*}.0/24" \
+    lab exec node-a -- "$bin/posternd" run --state "$(node_state node-a)" --socket "$work/other.sock" \
+    --bpffs "$(node_bpffs node-a)" --device pta
+lab exec node-a -- ip route del "${address_b%.*}.0/24"
+start_node node-a
 start_session one sleep 600
 postern agent delete one >/dev/null
 fact "removing the agent ends its session" wait_until 10 has_ended "${process_of[$session]}"

@@ -5,6 +5,7 @@
 
 bin=$PWD/.build/debug
 work=
+lab_is_ours=
 mesh=demo.internal
 declare -a started_pids=()
 
@@ -35,7 +36,7 @@ wait_until() {
 
 # The lab's hosts share their mounts, so everything that belongs to one host has its own path.
 node_state() { echo "$work/$1"; }
-node_socket() { echo "$work/$1/posternd.sock"; }
+node_socket() { echo "$work/$1.sock"; }
 node_bpffs() { echo "/run/postern-lab/$1/bpf/postern"; }
 node_device() { echo "pt${1#node-}"; }
 underlay_address() { lab status --json | jq -r --arg host "$1" '.hosts[] | select(.name == $host) | .address'; }
@@ -46,6 +47,7 @@ mesh_up() {
     chmod 755 "$work"
     chown nobody: "$work/agent"
     lab up --nodes 2 >"$work/lab.log"
+    lab_is_ours=1
     start_coordinator
     local node
     for node in node-a node-b; do
@@ -64,11 +66,13 @@ mesh_down() {
         wait "$pid" 2>/dev/null || true
     done
     started_pids=()
+    [[ -z "$work" ]] || rm -rf "$work"
+    [[ -n "$lab_is_ours" ]] || return 0
     lab down >/dev/null || true
+    lab_is_ours=
     local cgroups
     cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
     rmdir "$cgroups"/postern/pt? "$cgroups"/postern 2>/dev/null || true
-    [[ -z "$work" ]] || rm -rf "$work"
 }
 
 # start LOG COMMAND...: in the background, ended by mesh_down; its pid is in $pid.
