@@ -102,7 +102,7 @@ let package = Package(
             name: "PosternCLI",
             dependencies: [
                 "Mesh", "CoordinationAPI", "Cedar", "Authorization", "CLinux",
-                crypto, arguments, httpClient, nio, nioHTTP, nioTLS,
+                crypto, arguments, httpClient, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),  // the commands
 

@@ -1,8 +1,10 @@
 import AsyncHTTPClient
 import CoordinationAPI
+import Glibc
 import Mesh
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOSSL
 
 /// An admin's side of the coordinator's API, over mutual TLS.
@@ -91,18 +93,35 @@ struct CoordinatorClient {
         switch error {
         case let error as HTTPClientError where error == .connectTimeout || error == .deadlineExceeded:
             CommandFailure("the coordinator at \(url) does not answer: is it running, and does the network reach it?")
-        case is NIOSSLError,
-            is BoringSSLError where "\(error)".contains("CERTIFICATE_VERIFY_FAILED"):
-            CommandFailure(
-                "what answers at \(url) is not the coordinator of the admin file: its certificate is of another CA")
-        case is NIOSSLError,
-            is BoringSSLError where "\(error)".contains("ALERT"):
-            CommandFailure(
+        case is NIOSSLError, is BoringSSLError: tlsFailure("\(error)")
+        case is NIOSSLExtraError: CommandFailure("what answers at \(url) has a certificate for another address")
+        default: CommandFailure("cannot reach the coordinator at \(url): \(reason(for: error))")
+        }
+    }
+
+    /// What went wrong stands in the words of BoringSSL alone, whichever type carries them.
+    private func tlsFailure(_ words: String) -> CommandFailure {
+        if words.contains("CERTIFICATE_VERIFY_FAILED") {
+            return CommandFailure(
+                "what answers at \(url) is not the coordinator of the admin file: its certificate is of another CA, "
+                    + "or has lapsed")
+        }
+        if words.contains("ALERT") {
+            return CommandFailure(
                 "the coordinator at \(url) does not accept the admin's certificate: it may have lapsed, "
                     + "or be of another mesh")
-        case is NIOSSLError, is BoringSSLError:
-            CommandFailure("what answers at \(url) does not speak TLS as a coordinator does")
-        default: CommandFailure("cannot reach the coordinator at \(url): is it running? (\(error))")
+        }
+        return CommandFailure("what answers at \(url) does not speak TLS as a coordinator does")
+    }
+
+    private func reason(for error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { reason(for: $0.error) } ?? "no address is known for `\(error.host)`"
+        case let error as IOError where error.errnoCode == ECONNREFUSED:
+            "\(systemReason(ECONNREFUSED)); is it running?"
+        case let error as IOError: systemReason(error.errnoCode)
+        default: "\(error)"
         }
     }
 }

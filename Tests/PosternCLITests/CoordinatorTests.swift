@@ -2,7 +2,9 @@ import CoordinationAPI
 import Foundation
 import Identity
 import Mesh
+import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Testing
 
 @testable import PosternCLI
@@ -149,15 +151,44 @@ import Testing
         }
     }
 
-    @Test func `a coordinator that is not there is asked for`() async throws {
+    @Test(arguments: [
+        ("https://127.0.0.1:1", "connection refused; is it running?"),
+        ("https://localhost:1", "connection refused; is it running?"),
+        ("https://nowhere.invalid:1", "no address is known for `nowhere.invalid`"),
+    ])
+    func `a coordinator that is not there is named, with the reason`(url: String, reason: String) async throws {
         let recorder = Recorder()
         try await FakeCoordinator.serving(.init(body: [])) { coordinator in
             let admin = try folder.file("admin.json", try coordinator.admin())
             let text = try String(contentsOfFile: admin, encoding: .utf8)
-            let gone = try folder.file("gone.json", text.replacing(coordinator.url, with: "https://127.0.0.1:1").utf8)
+            let gone = try folder.file("gone.json", text.replacing(coordinator.url, with: url).utf8)
             #expect(await recorder.postern(["get", "agents", "--admin-file", gone]) == 1)
         }
-        #expect(
-            recorder.errors.hasPrefix("postern: cannot reach the coordinator at https://127.0.0.1:1: is it running?"))
+        #expect(recorder.errors == "postern: cannot reach the coordinator at \(url): \(reason)\n")
+    }
+
+    @Test func `who does not speak TLS is not taken for a coordinator of another CA`() async throws {
+        let recorder = Recorder()
+        try await FakeCoordinator.serving(.init(body: [])) { coordinator in
+            let stranger = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .childChannelInitializer { $0.pipeline.addHandler(PlainText()) }
+                .bind(host: "127.0.0.1", port: 0).get()
+            let admin = try folder.file("admin.json", try coordinator.admin())
+            let text = try String(contentsOfFile: admin, encoding: .utf8)
+            let url = "https://127.0.0.1:\(stranger.localAddress?.port ?? 0)"
+            let file = try folder.file("stranger.json", text.replacing(coordinator.url, with: url).utf8)
+            #expect(await recorder.postern(["get", "agents", "--admin-file", file]) == 1)
+            try await stranger.close()
+        }
+        #expect(recorder.errors.contains("does not speak TLS"), "\(recorder.errors)")
+    }
+}
+
+/// Answers whatever comes as a server without TLS does.
+private final class PlainText: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        context.channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\n\r\n"), promise: nil)
     }
 }
