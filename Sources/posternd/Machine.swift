@@ -23,25 +23,6 @@ func programBeside(_ name: String) throws -> String {
     return path
 }
 
-/// The bytes of a secret: a file that only its owner can read, or standard input for `-`.
-func readSecretFile(_ path: String, upTo limit: Int) throws -> [UInt8] {
-    let handle: FileHandle
-    if path == "-" {
-        handle = .standardInput
-    } else {
-        let attributes: [FileAttributeKey: Any]
-        do { attributes = try FileManager.default.attributesOfItem(atPath: path) } catch {
-            throw NodeError("cannot read `\(path)`: there is no such file, or it is not readable")
-        }
-        guard let mode = attributes[.posixPermissions] as? Int, mode & 0o077 == 0 else {
-            throw NodeError("`\(path)` holds a secret and others may read it: run `chmod 600` on it")
-        }
-        guard let opened = FileHandle(forReadingAtPath: path) else { throw NodeError("cannot read `\(path)`") }
-        handle = opened
-    }
-    return Array(try handle.read(upToCount: limit + 1) ?? Data())
-}
-
 func makeDirectory(_ path: String, mode: Int) throws {
     try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: mode])
