@@ -43,9 +43,13 @@ package struct SessionRecord: Equatable, Sendable {
     package let node: NodeName
     package let key: WireGuardPublicKey
     package let started: Timestamp
+    package let expires: Timestamp
 
-    package init(agent: AgentName, node: NodeName, key: WireGuardPublicKey, started: Timestamp) {
-        (self.agent, self.node, self.key, self.started) = (agent, node, key, started)
+    package init(
+        agent: AgentName, node: NodeName, key: WireGuardPublicKey, started: Timestamp, expires: Timestamp
+    ) {
+        (self.agent, self.node, self.key) = (agent, node, key)
+        (self.started, self.expires) = (started, expires)
     }
 }
 
@@ -53,7 +57,7 @@ package struct SessionRecord: Equatable, Sendable {
 package struct SessionFacts: Sendable {
     /// The agent and those above it, as far as they are defined.
     package var agents: [AgentName: AgentDefinition]
-    /// The live session of the same id.
+    /// The session of the same id, though its lease may be over.
     package var existing: SessionRecord?
     /// Whether a peer other than this session has the WireGuard key.
     package var keyTaken: Bool
@@ -88,6 +92,10 @@ package enum Sessions {
             }
             let end = existing.started + SessionLimit.maximum
             guard now < end else { throw .forbidden("session `\(wanted.id)` reached its longest duration at \(end)") }
+            // An ended one may be in the registry still, until the next sweep; nobody revives what is dead everywhere else.
+            guard now < existing.expires else {
+                throw .forbidden("session `\(wanted.id)` was not renewed before its lease ended at \(existing.expires)")
+            }
             return .renewed(expires: min(now + SessionLimit.lease, end))
         }
         guard facts.sessionsOfNode < SessionLimit.perNode else {

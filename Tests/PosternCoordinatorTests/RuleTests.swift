@@ -66,13 +66,16 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
 
     @Test func `the last lease ends with the longest duration`() throws {
         let claim = try claim()
-        let started = now + .seconds(-8 * 3600 + 60)
-        let facts = SessionFacts(
-            agents: [try AgentName("a"): try definition()],
-            existing: SessionRecord(
-                agent: claim.statement.agent, node: claim.statement.node, key: claim.statement.key, started: started),
-            keyTaken: false, sessionsOfNode: 1, free: nil)
+        let facts = try facts(of: claim, started: now + .seconds(-8 * 3600 + 60), expires: now + .seconds(30))
         #expect(try Sessions.decide(claim, facts, now: now) == .renewed(expires: now + .seconds(60)))
+    }
+
+    @Test func `a lease that has ended is not renewed`() throws {
+        let claim = try claim()
+        let facts = try facts(of: claim, started: now + .seconds(-900), expires: now)
+        #expect(throws: Refusal.self) { try Sessions.decide(claim, facts, now: now) }
+        let before = now + .milliseconds(-1)
+        #expect(try Sessions.decide(claim, facts, now: before) == .renewed(expires: before + SessionLimit.lease))
     }
 
     @Test func `lineage is the agent and all above it`() throws {
@@ -108,6 +111,15 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
             _ = try? Route(.get, text)
             _ = try? Query(text).number("have")
         }
+    }
+
+    private func facts(of claim: SessionClaim, started: Timestamp, expires: Timestamp) throws -> SessionFacts {
+        SessionFacts(
+            agents: [try AgentName("a"): try definition()],
+            existing: SessionRecord(
+                agent: claim.statement.agent, node: claim.statement.node, key: claim.statement.key, started: started,
+                expires: expires),
+            keyTaken: false, sessionsOfNode: 1, free: nil)
     }
 
     private func definition() throws -> AgentDefinition {

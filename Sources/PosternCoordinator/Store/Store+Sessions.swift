@@ -75,7 +75,8 @@ extension Database {
     fileprivate func facts(on claim: SessionClaim, now: Timestamp) throws -> SessionFacts {
         let wanted = claim.statement
         let row = try Row.fetchOne(
-            self, sql: "SELECT agent, node, key, started FROM sessions WHERE id = ?", arguments: [wanted.id.rawValue])
+            self, sql: "SELECT agent, node, key, started, expires FROM sessions WHERE id = ?",
+            arguments: [wanted.id.rawValue])
         return SessionFacts(
             agents: try lineage(of: wanted.agent), existing: try row.map(SessionRecord.init),
             keyTaken: try isTaken(wanted.key, exceptBy: wanted.id),
@@ -130,7 +131,7 @@ extension SessionRecord {
         guard let key = WireGuardPublicKey(base64: row["key"]) else { throw Damage("sessions") }
         self.init(
             agent: try AgentName(row["agent"]), node: try NodeName(row["node"]), key: key,
-            started: Timestamp(rawValue: row["started"]))
+            started: Timestamp(rawValue: row["started"]), expires: Timestamp(rawValue: row["expires"]))
     }
 }
 
