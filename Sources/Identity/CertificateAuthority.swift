@@ -81,8 +81,8 @@ package struct CertificateAuthority: Sendable {
     ) throws(IdentityError) -> EncodedCertificate {
         let id = SPIFFEID(mesh: mesh, role: role)
         // What would not be read back is not issued.
-        guard try SPIFFEID(id.description) == id else {
-            throw .cannotIssue("`\(id)`", because: "its name is ambiguous")
+        guard (try? SPIFFEID(id.description)) == id else {
+            throw .cannotIssue("`\(id)`", because: "the name cannot stand in an identity")
         }
         let issuer = anchor.certificate.parsed
         return try sign(for: "`\(id)`", from: now, lasting: validity, with: self.key) {

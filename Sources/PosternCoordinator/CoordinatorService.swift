@@ -43,7 +43,7 @@ package struct CoordinatorService: Service {
             throw StateError(.read, state.database, "there is no mesh here; `init` makes one")
         }
         let ca = try CertificateAuthority(
-            certificatePEM: try PrivateFile.read(state.caCertificate), keyPEM: try PrivateFile.read(state.caKey))
+            certificatePEM: try PrivateFile.read(state.caCertificate), keyPEM: try PrivateFile.readSecret(state.caKey))
         let store = try Store(opening: state.database)
         let settings = try await store.settings()
         guard settings.domain == ca.mesh else {
@@ -69,7 +69,9 @@ package struct CoordinatorService: Service {
             services: [Sweeper(coordinator: coordinator)],
             onServerRunning: { [ready] channel in await ready(channel.localAddress?.port ?? 0) },
             logger: logger)
-        try await application.run()
+        do { try await application.run() } catch let error as IOError {
+            throw ListenError(address: listen, reason: systemReason(error.errnoCode))
+        }
         try coordinator.store.close()
     }
 

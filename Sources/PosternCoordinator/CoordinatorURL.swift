@@ -34,3 +34,10 @@ package struct ListenAddress: Equatable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(address):\(port)" }
 }
+
+/// Why a coordinator does not listen.
+package struct ListenError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let address: ListenAddress
+    package let reason: String
+    package var description: String { "cannot listen at `\(address)`: \(reason)" }
+}

@@ -34,8 +34,14 @@ package struct StateError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     init(_ operation: Operation, _ path: String, errno code: Int32) {
-        self.init(operation, path, unsafe String(cString: strerror(code)))
+        self.init(operation, path, systemReason(code))
     }
+}
+
+/// What the system calls an error: `no such file or directory`.
+func systemReason(_ code: Int32) -> String {
+    let text = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
+    return text.prefix(1).lowercased() + text.dropFirst()
 }
 
 /// Files for their owner only. Nothing that exists is ever overwritten.
@@ -66,10 +72,24 @@ enum PrivateFile {
         guard fsync(descriptor) == 0 else { throw StateError(.write, path, errno: errno) }
     }
 
-    static func read(_ path: String) throws(StateError) -> String {
+    /// Reads a file that nobody but its owner can read.
+    static func readSecret(_ path: String) throws(StateError) -> String {
+        try read(path) { descriptor throws(StateError) in
+            var status = stat()
+            guard unsafe fstat(descriptor, &status) == 0 else { throw StateError(.read, path, errno: errno) }
+            guard status.st_mode & 0o077 == 0 else {
+                throw StateError(.read, path, "it holds a secret and others can read it: chmod 600 \(path)")
+            }
+        }
+    }
+
+    static func read(
+        _ path: String, if isFit: (_ descriptor: Int32) throws(StateError) -> Void = { _ in }
+    ) throws(StateError) -> String {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StateError(.read, path, errno: errno) }
         defer { close(descriptor) }
+        try isFit(descriptor)
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {

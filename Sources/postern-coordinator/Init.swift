@@ -30,21 +30,23 @@ struct Init: AsyncParsableCommand {
     var admin: UserName = UserName(unchecked: "admin")
 
     func run() async throws {
-        umask(0o077)
-        let state = StateDirectory(self.state)
-        let made = try Founding.found(mesh, at: url, admin: admin, in: state, now: systemTime())
-        print(
-            """
-            The mesh `\(mesh)` is made, with the addresses \(made.pool.v4Text) and \(made.pool.v6Text).
-              CA certificate   \(made.ca)
-              admin `\(admin)`   \(made.admin)
+        try await reportingErrors {
+            umask(0o077)
+            let state = StateDirectory(self.state)
+            let made = try Founding.found(mesh, at: url, admin: admin, in: state, now: systemTime())
+            print(
+                """
+                The mesh `\(mesh)` is made, with the addresses \(made.pool.v4Text) and \(made.pool.v6Text).
+                  CA certificate   \(made.ca)
+                  admin `\(admin)`   \(made.admin)
 
-            Next:
-              1. Serve it:          postern-coordinator serve --state \(state.path) --listen 0.0.0.0:\(url.port)
-              2. Move the admin's file to the admin's machine, as ~/.config/postern/admin.json; it rules the mesh:
-                                    \(state.adminFile)
-              3. For each machine:  postern join-token create --output FILE
-            """)
+                Next:
+                  1. Serve it:          postern-coordinator serve --state \(state.path) --listen 0.0.0.0:\(url.port)
+                  2. Move the admin's file to the admin's machine, as ~/.config/postern/admin.json; it rules the mesh:
+                                        \(state.adminFile)
+                  3. For each machine:  postern join-token create --output FILE
+                """)
+        }
     }
 }
 
@@ -58,6 +60,6 @@ private func coordinatorURL(_ text: String) throws -> CoordinatorURL {
     return url
 }
 
-func usage<Value>(_ read: () throws -> Value) throws -> Value {
+private func usage<Value>(_ read: () throws -> Value) throws -> Value {
     do { return try read() } catch { throw ValidationError("\(error)") }
 }

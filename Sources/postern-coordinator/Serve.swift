@@ -24,24 +24,20 @@ struct Serve: AsyncParsableCommand {
     var verbose = false
 
     func run() async throws {
-        umask(0o077)
-        var logger = Logger(label: "postern-coordinator", factory: StreamLogHandler.standardError(label:))
-        logger.logLevel = verbose ? .debug : .info
-        let service = try await CoordinatorService(state: StateDirectory(state), listen: listen, logger: logger) {
-            port in
-            say("ready: https://\(listen.address):\(port)\n")
+        try await reportingErrors {
+            umask(0o077)
+            var logger = Logger(label: "postern-coordinator", factory: StreamLogHandler.standardError(label:))
+            logger.logLevel = verbose ? .debug : .info
+            let service = try await CoordinatorService(state: StateDirectory(state), listen: listen, logger: logger) {
+                port in
+                write("ready: https://\(listen.address):\(port)\n", to: STDOUT_FILENO)
+            }
+            let group = ServiceGroup(
+                configuration: .init(
+                    services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            try await group.run()
         }
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        try await group.run()
     }
-}
-
-/// To standard output at once, though it be a pipe.
-private func say(_ line: String) {
-    let bytes = Array(line.utf8)
-    _ = unsafe bytes.withUnsafeBytes { unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count) }
 }
 
 private func listenAddress(_ text: String) throws -> ListenAddress {

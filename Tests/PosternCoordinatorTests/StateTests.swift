@@ -1,6 +1,7 @@
 import CoordinationAPI
 import Crypto
 import Identity
+import Logging
 import Mesh
 import PosternCoordinator
 import Synchronization
@@ -74,6 +75,23 @@ import Testing
         try FileManager.default.removeItem(atPath: one.state.caKey)
         try FileManager.default.copyItem(atPath: two.state.caKey, toPath: one.state.caKey)
         await #expect(throws: IdentityError.self) { try await withCoordinator(in: one) { _ in } }
+    }
+
+    @Test func `a coordinator does not serve with a CA key that others can read`() async throws {
+        let directory = try TemporaryDirectory()
+        try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: directory.state.caKey)
+        await #expect(throws: StateError.self) { try await withCoordinator(in: directory) { _ in } }
+    }
+
+    @Test func `a coordinator that cannot listen says where and why`() async throws {
+        let directory = try TemporaryDirectory()
+        defer { withExtendedLifetime(directory) {} }
+        let nowhere = try #require(ListenAddress("203.0.113.1:1"))
+        let service = try await CoordinatorService(
+            state: directory.state, listen: nowhere,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), ready: { _ in })
+        let error = await #expect(throws: ListenError.self) { try await service.run() }
+        #expect(error?.description == "cannot listen at `203.0.113.1:1`: cannot assign requested address")
     }
 
     @Test func `a restart forgets nothing`() async throws {
