@@ -31,8 +31,6 @@ struct JoinCommand: AsyncParsableCommand {
                 throw NodeError("`\(endpoint)` is not ADDRESS:PORT, such as 192.0.2.10:51820")
             }
             let token = try JoinToken(parsing: try readSecretFile(tokenFile, upTo: JoinToken.maximumLength))
-            // What stands above the state is nobody's secret; the state itself is made with mode 0700.
-            try makeDirectory(URL(fileURLWithPath: state).deletingLastPathComponent().path, mode: 0o755)
             let request = Join.Request(token: token, name: try NodeName(name), endpoint: endpoint)
             let membership = try await Join.perform(request, in: StateDirectory(path: state), now: wallClock())
             print("joined mesh \(membership.mesh) as node \(membership.node)")

@@ -45,9 +45,10 @@ struct RunCommand: AsyncParsableCommand {
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let backend = UserspaceBackend(directory: state + "/wireguard")
+            let lock = try StateDirectory(path: state).lock()
             let server = try LocalServer(path: socket)
             let node = try Node(configuration, backend: backend, log: log)
-            let service = NodeService(node: node, server: server, now: wallClock)
+            let service = NodeService(node: node, server: server, lock: lock, now: wallClock)
             log.info("posternd serves \(socket)")
             let group = ServiceGroup(
                 services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
