@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "pt_spawn.h"
+#include "pt_seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,6 +144,8 @@ static enum pt_spawn_step become(const struct pt_spawn_request *request, int *re
 		return PT_SPAWN_CAPABILITIES;
 	if (request->directory && chdir(request->directory) < 0)
 		return PT_SPAWN_DIRECTORY;
+	if (request->filter_system_calls && pt_filter_system_calls() < 0)
+		return PT_SPAWN_FILTER;
 	execve(request->path, request->argv, request->envp);
 	return PT_SPAWN_EXECUTE;
 }

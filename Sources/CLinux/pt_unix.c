@@ -117,6 +117,24 @@ int pt_socket_domain(int fd)
 	return socket_option(fd, SO_DOMAIN);
 }
 
+int pt_socket_type(int fd)
+{
+	return socket_option(fd, SO_TYPE);
+}
+
+int pt_socket_listens(int fd)
+{
+	return socket_option(fd, SO_ACCEPTCONN);
+}
+
+int pt_socket_has_peer(int fd)
+{
+	struct sockaddr_storage name;
+	socklen_t length = sizeof name;
+
+	return getpeername(fd, (struct sockaddr *)&name, &length) < 0 ? -errno : 0;
+}
+
 int pt_unix_pair(int fds[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;

@@ -44,6 +44,24 @@ package struct Cgroup: Equatable, Sendable {
         try system(unsafe mkdir(path, 0o755), .cgroup, "cannot make the cgroup `\(path)`")
     }
 
+    /// Bounds its processes and threads, so that no fork bomb takes the machine's; says whether that was possible:
+    /// not where the kernel's `pids` controller is in no tree of version 2.
+    @discardableResult
+    package func limitProcesses(to count: Int) -> Bool {
+        // A controller reaches a cgroup only through every one above it.
+        let names = path.split(separator: "/")
+        for depth in names.indices {
+            Self.put("+pids", "/" + names[..<depth].joined(separator: "/") + "/cgroup.subtree_control")
+        }
+        return Self.put("\(count)", path + "/pids.max")
+    }
+
+    @discardableResult
+    private static func put(_ text: String, _ path: String) -> Bool {
+        let file = Descriptor(owning: unsafe open(path, O_WRONLY | O_CLOEXEC))
+        return unsafe write(file.number, text, text.utf8.count) == text.utf8.count
+    }
+
     /// Whether any process is in it or below it.
     package func isPopulated() throws(SandboxError) -> Bool { try isPopulated(openEvents()) }
 

@@ -5,6 +5,8 @@ import Foundation
 package enum Enclosure {
     private static let namespaces =
         PT_CLONE_NEWPID | PT_CLONE_NEWNS | PT_CLONE_NEWIPC | PT_CLONE_NEWUTS | PT_CLONE_NEWCGROUP
+    /// More than any build or test run has, and far fewer than the machine's.
+    private static let mostProcesses = 4096
 
     /// Starts the session up to its mounts; the command waits for `EnclosureCommand.go`.
     ///
@@ -60,6 +62,7 @@ package enum Enclosure {
 
     private static func openProcesses(of cgroup: Cgroup?) throws(SandboxError) -> Descriptor {
         guard let cgroup else { return Descriptor(owning: -1) }
+        cgroup.limitProcesses(to: mostProcesses)
         let number = unsafe open(cgroup.path + "/cgroup.procs", O_WRONLY | O_CLOEXEC)
         return Descriptor(owning: try system(number, .cgroup, "cannot open the cgroup `\(cgroup.path)`"))
     }

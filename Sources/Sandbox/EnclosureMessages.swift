@@ -28,6 +28,8 @@ package enum EnclosureReport: Equatable, Sendable {
     case exited(EnclosureExit)
     /// The time to live ran out; what was left was killed.
     case expired
+    /// The enclosure, or with the step `command` only the command, could not be run. The session's end that
+    /// follows bears the status: 125, and for a command what a shell gives, 127 if it is not there and else 126.
     case failed(SandboxError)
 }
 

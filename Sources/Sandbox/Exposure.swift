@@ -18,7 +18,13 @@ enum Exposure {
 
     /// The paths, and where they lead when a link stands in them.
     static func withTargets(_ paths: [String]) -> [String] {
-        paths + paths.map { URL(filePath: $0).resolvingSymlinksInPath().path(percentEncoded: false) }
+        paths + paths.compactMap(target(of:))
+    }
+
+    private static func target(of path: String) -> String? {
+        guard let target = unsafe realpath(path, nil) else { return nil }
+        defer { unsafe free(target) }
+        return unsafe String(cString: target)
     }
 
     /// Why the path cannot be the writable working directory of an agent; nil when it can.
@@ -30,6 +36,16 @@ enum Exposure {
         }
         guard let shared = sharedDirectories.first(where: { contains(path, $0) }) else { return nil }
         return path == shared ? "others keep their files there; use a directory below it" : "it contains `\(shared)`"
+    }
+
+    /// Why a user's directory is more than an agent may write to; nil when it is not.
+    ///
+    /// Shells, logins and sshd run and trust what stands in a home, so who can write there is the user outside.
+    static func refusal(ofHome path: String, homes: [String], holdsKeys: Bool) -> String? {
+        if let home = homes.first(where: { contains(path, $0) }) {
+            return (path == home ? "it is a home" : "it contains the home `\(home)`") + "; use a directory below that"
+        }
+        return holdsKeys ? "it holds a `.ssh`, as a home does; use a directory below it" : nil
     }
 
     /// Why the path cannot be shown read-only; nil when it can.

@@ -11,7 +11,8 @@ struct Program {
     var newNamespaces: Int32 = 0
     var network: Int32 = -1
     var cgroupProcesses: Int32 = -1
-    /// The identity to take, with no capability and no way to any; nil stays what the caller is.
+    /// The identity to take, with no capability, no way to any, and the filter of system calls; nil stays what
+    /// the caller is.
     var identity: (uid: UInt32, gid: UInt32)?
 
     /// Why a start failed, with the error number that the kernel gave.
@@ -65,6 +66,7 @@ struct Program {
         unsafe (request.uid, request.gid) = (identity.uid, identity.gid)
         unsafe request.drop_capabilities = true
         unsafe request.no_new_privileges = true
+        unsafe request.filter_system_calls = true
     }
 }
 
@@ -79,6 +81,7 @@ extension Program.Failure {
             case PT_SPAWN_CAPABILITIES: (.identity, "cannot drop the capabilities of `\(name)`")
             case PT_SPAWN_IDENTITY: (.identity, "cannot take the agent's uid and gid")
             case PT_SPAWN_DIRECTORY: (.directory, "cannot enter the working directory of `\(name)`")
+            case PT_SPAWN_FILTER: (.spawn, "cannot limit the system calls of `\(name)`")
             case PT_SPAWN_EXECUTE: (.command, "cannot run `\(name)`")
             default: (.spawn, "cannot start `\(name)`")
             }

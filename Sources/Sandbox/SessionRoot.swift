@@ -47,10 +47,20 @@ struct SessionRoot {
         guard FileKind(descriptor: place.number) == .directory,
             let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(place.number)")
         else { throw SandboxError(.directory, "the working directory `\(wanted)` is not a directory") }
-        if let refusal = Exposure.refusal(ofWorkingDirectory: path, hidden: hidden) {
+        let holdsKeys = FileKind("/proc/self/fd/\(place.number)/.ssh") != nil
+        let refusal =
+            Exposure.refusal(ofWorkingDirectory: path, hidden: hidden)
+            ?? Exposure.refusal(ofHome: path, homes: homes(), holdsKeys: holdsKeys)
+        if let refusal {
             throw SandboxError(.directory, "`\(path)` cannot be an agent's working directory: \(refusal)")
         }
         return WorkingDirectory(place: place, path: path)
+    }
+
+    /// The home of the agent's user, as the machine has it; a user without an entry has none.
+    private func homes() -> [String] {
+        guard let entry = unsafe getpwuid(specification.uid), let home = unsafe entry.pointee.pw_dir else { return [] }
+        return Exposure.withTargets([unsafe String(cString: home)])
     }
 
     private func bindSystem() throws(SandboxError) {

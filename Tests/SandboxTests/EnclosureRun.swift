@@ -11,6 +11,7 @@ struct EnclosureRun {
 
     var command: [String]
     var environment = EnvironmentFilter.allowed([:])
+    var uid = Self.uid
     var workingDirectory: String?
     var hosts: [HostsEntry] = []
     var timeToLive = Duration.seconds(60)
@@ -56,7 +57,7 @@ struct EnclosureRun {
     func specification(in directory: String) throws(SandboxError) -> EnclosureSpecification {
         try EnclosureSpecification(
             session: SessionID(unchecked: String(repeating: "a", count: 32)), command: command,
-            environment: environment, workingDirectory: directory, hosts: hosts, uid: Self.uid, gid: Self.uid,
+            environment: environment, workingDirectory: directory, hosts: hosts, uid: uid, gid: Self.uid,
             hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths)
     }
 }

@@ -8,6 +8,7 @@ import Testing
 /// A stream that no agent is given.
 enum StreamKind: CaseIterable, Sendable {
     case internet, internet6, netlink, directory, tunnel, closed
+    case unixDatagram, unixDatagramPair, unixListener, unixUnconnected, unixPacketsUnconnected
 
     func open() -> Int32 {
         switch self {
@@ -17,7 +18,27 @@ enum StreamKind: CaseIterable, Sendable {
         case .directory: unsafe Foundation.open("/tmp", O_RDONLY)
         case .tunnel: unsafe Foundation.open("/dev/net/tun", O_RDWR)
         case .closed: -1
+        case .unixDatagram: socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        case .unixDatagramPair: Self.pair(SOCK_DGRAM)[0]
+        case .unixListener: Self.listener()
+        case .unixUnconnected: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        case .unixPacketsUnconnected: socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0)
         }
+    }
+
+    static func pair(_ type: __socket_type) -> [Int32] {
+        var ends: [Int32] = [-1, -1]
+        unsafe socketpair(AF_UNIX, Int32(type.rawValue), 0, &ends)
+        return ends
+    }
+
+    /// Bound to a name that the kernel chooses (autobind of unix(7)).
+    private static func listener() -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr(sa_family: sa_family_t(AF_UNIX), sa_data: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        let length = socklen_t(MemoryLayout<sa_family_t>.size)
+        guard unsafe bind(descriptor, &address, length) == 0, listen(descriptor, 1) == 0 else { return -1 }
+        return descriptor
     }
 }
 
@@ -32,6 +53,32 @@ enum StreamKind: CaseIterable, Sendable {
         let error = #expect(throws: SandboxError.self) { try Enclosure.checkStdio([null, descriptor, null]) }
         #expect(error?.step == .descriptors)
         #expect(error?.reason.contains("standard output") == true)
+    }
+
+    @Test func `a socket says by what it would lead out`() {
+        let sentences: [(StreamKind, String)] = [
+            (.unixDatagram, "for datagrams"), (.unixDatagramPair, "for datagrams"),
+            (.unixListener, "takes connections"), (.unixUnconnected, "not connected"),
+            (.unixPacketsUnconnected, "not connected"), (.internet, "out of its network"),
+        ]
+        for (kind, sentence) in sentences {
+            let descriptor = kind.open()
+            defer { close(descriptor) }
+            let error = #expect(throws: SandboxError.self) {
+                try Enclosure.checkStdio([descriptor, descriptor, descriptor])
+            }
+            #expect(error?.reason.contains(sentence) == true, "\(kind): \(String(describing: error))")
+        }
+    }
+
+    @Test func `a connected Unix stream is given, also one whose other end has gone`() throws {
+        for type in [SOCK_STREAM, SOCK_SEQPACKET] {
+            let ends = StreamKind.pair(type)
+            defer { close(ends[0]) }
+            try Enclosure.checkStdio([ends[0], ends[1], ends[0]])
+            close(ends[1])
+            try Enclosure.checkStdio([ends[0], ends[0], ends[0]])
+        }
     }
 
     @Test func `the daemon's own network is refused`() throws {
@@ -82,6 +129,43 @@ enum StreamKind: CaseIterable, Sendable {
             #expect(error.reason.contains("cannot be an agent's working directory"))
             #expect(outcome.end == .code(125))
         }
+    }
+
+    @Test func `a home, and what holds keys as one, is refused with what to do`() async throws {
+        let folder = try Folder(owner: EnclosureRun.uid)
+        defer { folder.remove() }
+        unsafe mkdir(folder.path + "/.ssh", 0o700)
+        unsafe mkdir(folder.path + "/code", 0o777)
+        let (uid, home) = try #require(userWithHome())
+        for (path, uid, sentence) in [
+            (folder.path, EnclosureRun.uid, "it holds a `.ssh`, as a home does; use a directory below it"),
+            (home, uid, "it is a home; use a directory below that"),
+        ] {
+            var run = EnclosureRun("true")
+            run.workingDirectory = path
+            run.uid = uid
+            let outcome = try await run.run()
+            let refusal = SandboxError(.directory, "`\(path)` cannot be an agent's working directory: \(sentence)")
+            #expect(outcome.reports == [.failed(refusal)])
+            #expect(outcome.end == .code(125))
+        }
+        var run = EnclosureRun("true")
+        run.workingDirectory = folder.path + "/code"
+        #expect(try await run.run().end == .code(0))
+    }
+
+    /// A user of this machine whose home would pass for a working directory were it not a home.
+    private func userWithHome() -> (uid: UInt32, home: String)? {
+        setpwent()
+        defer { endpwent() }
+        while let entry = unsafe getpwent() {
+            let (uid, home) = unsafe (entry.pointee.pw_uid, String(cString: entry.pointee.pw_dir))
+            guard uid != 0, FileKind(home) == .directory, Exposure.withTargets([home]) == [home, home],
+                Exposure.refusal(ofWorkingDirectory: home, hidden: []) == nil
+            else { continue }
+            return (uid, home)
+        }
+        return nil
     }
 
     @Test func `a directory that the agent could not reach outside is refused`() async throws {
@@ -150,6 +234,25 @@ enum StreamKind: CaseIterable, Sendable {
     ])
     func `a directory of its own can`(path: String) {
         #expect(Exposure.refusal(ofWorkingDirectory: path, hidden: hidden) == nil)
+    }
+
+    @Test func `a home and all above it cannot be worked in, what is below it can`() {
+        let refusal = { Exposure.refusal(ofHome: $0, homes: ["/data/home/anna"], holdsKeys: $1) }
+        for path in ["/data/home/anna", "/data/home", "/data"] { #expect(refusal(path, false) != nil, "\(path)") }
+        for path in ["/data/home/anna/code", "/data/home/ann", "/srv/app"] {
+            #expect(refusal(path, false) == nil, "\(path)")
+            #expect(refusal(path, true) != nil, "\(path)")
+        }
+    }
+
+    @Test func `a link to what is hidden hides its target too`() throws {
+        let folder = try Folder(owner: 0)
+        defer { folder.remove() }
+        unsafe mkdir(folder.path + "/state", 0o755)
+        unsafe symlink("state", folder.path + "/link")
+        let hidden = Exposure.withTargets([folder.path + "/link", folder.path + "/missing"])
+        #expect(hidden == [folder.path + "/link", folder.path + "/missing", folder.path + "/state"])
+        #expect(Exposure.refusal(ofReadOnlyPath: folder.path + "/state/key", hidden: hidden) != nil)
     }
 
     @Test(arguments: ["/", "/run", "/run/docker.sock", "/proc", "/srv", "/srv/postern-state/key", "/var", "/dev/kvm"])

@@ -6,5 +6,6 @@
 #include "pt_mount.h"
 #include "pt_netns.h"
 #include "pt_process.h"
+#include "pt_seccomp.h"
 #include "pt_spawn.h"
 #include "pt_unix.h"

@@ -17,6 +17,7 @@ enum pt_spawn_step {
 	PT_SPAWN_CAPABILITIES,
 	PT_SPAWN_IDENTITY,
 	PT_SPAWN_DIRECTORY,
+	PT_SPAWN_FILTER,
 	PT_SPAWN_EXECUTE,
 };
 
@@ -36,6 +37,7 @@ struct pt_spawn_request {
 	bool new_session; /* setsid: no controlling terminal */
 	bool drop_capabilities; /* all sets, bounding too, with locked securebits */
 	bool no_new_privileges;
+	bool filter_system_calls; /* pt_seccomp.h; needs no_new_privileges */
 	bool no_core;
 };
 

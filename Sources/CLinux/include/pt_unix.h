@@ -30,6 +30,15 @@ int pt_unix_peer_pidfd(int fd);
 /* The address family of a socket; -ENOTSOCK for anything else. */
 int pt_socket_domain(int fd);
 
+/* SOCK_STREAM and so on. */
+int pt_socket_type(int fd);
+
+/* Whether it listens: 0 or 1. */
+int pt_socket_listens(int fd);
+
+/* 0 for a socket with another at its end, also one that has been closed; -ENOTCONN. */
+int pt_socket_has_peer(int fd);
+
 /* A connected pair of SOCK_SEQPACKET, CLOEXEC. */
 int pt_unix_pair(int fds[2]);
 
