@@ -88,7 +88,7 @@ let package = Package(
             name: "PosternNode",
             dependencies: [
                 "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox", "CLinux",
-                crypto, lifecycle, logging, httpClient, nio, nioHTTP, nioTLS,
+                crypto, lifecycle, logging, httpClient, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),  // map, planner, reconciler, sessions
         .target(

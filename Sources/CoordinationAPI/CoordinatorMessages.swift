@@ -15,7 +15,7 @@ package import Mesh
 // Every refusal is an ErrorResponse with a status that fits.
 
 /// A machine asks to become a node.
-package struct JoinRequest: Codable, Sendable {
+package struct JoinRequest: Codable, Sendable, CustomStringConvertible, CustomReflectable {
     package let secret: String
     /// A certificate signing request in PEM; its signature proves that the node holds its TLS key.
     package let request: String
@@ -25,6 +25,9 @@ package struct JoinRequest: Codable, Sendable {
     package init(secret: String, request: String, statement: Envelope) {
         (self.secret, self.request, self.statement) = (secret, request, statement)
     }
+
+    package var description: String { "redacted" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
 /// What makes a machine a node.

@@ -34,6 +34,7 @@ package struct Envelope: Codable, Hashable, Sendable {
 /// Why an envelope is not believed.
 package enum EnvelopeError: Error, Equatable, Sendable, CustomStringConvertible {
     case tooLarge
+    case tooManySignatures
     case unsigned
     case badSignature
     case unreadable(String)
@@ -42,6 +43,7 @@ package enum EnvelopeError: Error, Equatable, Sendable, CustomStringConvertible 
     package var description: String {
         switch self {
         case .tooLarge: "the document is longer than \(Envelope.maximumLength) bytes"
+        case .tooManySignatures: "the document bears more than \(Envelope.maximumSignatures) signatures"
         case .unsigned: "the document bears no signature of a key that may make this change"
         case .badSignature: "a signature under the document does not fit it"
         case .unreadable(let why): "the document cannot be read: \(why)"
@@ -70,9 +72,8 @@ extension Envelope {
     package func document(
         signedByOneOf keys: some Sequence<P256.Signing.PublicKey>, of mesh: MeshDomain
     ) throws(EnvelopeError) -> Document {
-        guard document.utf8.count <= Self.maximumLength, signatures.count <= Self.maximumSignatures else {
-            throw .tooLarge
-        }
+        guard document.utf8.count <= Self.maximumLength else { throw .tooLarge }
+        guard signatures.count <= Self.maximumSignatures else { throw .tooManySignatures }
         let trusted = Set(keys.map { encodeBase64(Array($0.x963Representation)) })
         guard signatures.contains(where: { trusted.contains($0.key) }) else { throw .unsigned }
         guard signatures.allSatisfy(isValid) else { throw .badSignature }

@@ -3,7 +3,7 @@ package import Mesh
 /// A join token: a file of mode 0600, or standard input, never an argument.
 ///
 /// It carries what a machine needs to know whom it joins, so that nobody between can pose as the coordinator.
-package struct JoinToken: Codable, Equatable, Sendable {
+package struct JoinToken: Codable, Equatable, Sendable, CustomStringConvertible, CustomReflectable {
     package let kind: String
     package let mesh: MeshDomain
     package let url: String
@@ -14,6 +14,9 @@ package struct JoinToken: Codable, Equatable, Sendable {
     package let node: NodeName?
     package let expires: Timestamp
     package let secret: String
+
+    package var description: String { "redacted" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     package static let kindText = "postern-join-token"
     package static let maximumLength = 4096
@@ -34,7 +37,7 @@ package struct JoinToken: Codable, Equatable, Sendable {
 }
 
 /// What an admin's commands need: where the coordinator is, whom to trust, and the admin's own certificate and key.
-package struct AdminFile: Codable, Sendable {
+package struct AdminFile: Codable, Sendable, CustomStringConvertible, CustomReflectable {
     package let kind: String
     package let mesh: MeshDomain
     package let url: String
@@ -44,6 +47,9 @@ package struct AdminFile: Codable, Sendable {
     package let certificate: String
     /// The admin's private key in PEM.
     package let key: String
+
+    package var description: String { "redacted" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     package static let kindText = "postern-admin"
     package static let maximumLength = 65_536

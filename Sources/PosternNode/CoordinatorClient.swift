@@ -3,6 +3,7 @@ package import CoordinationAPI
 package import Mesh
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOSSL
 
 /// Why the coordinator gave no answer, or the wrong one.
@@ -27,7 +28,7 @@ package struct CoordinatorClient: Sendable {
     let url: String
     private let client: HTTPClient
 
-    /// A node that has joined: it shows its certificate, and trusts its mesh's CA alone.
+    /// Trusts the mesh's CA alone; shows a certificate once the node has one.
     package init(
         url: String, ca: String, certificate: String? = nil, key: String? = nil
     ) throws(CoordinatorError) {
@@ -133,7 +134,8 @@ package struct CoordinatorClient: Sendable {
 
     private func reason(for error: any Error) -> String {
         switch error {
-        case let error as IOError: errorText(error.errnoCode)
+        case let error as IOError: errorText(error.errnoCode).lowercased()
+        case is NIOConnectionError: "no address of it answers"
         case let error as HTTPClientError where error == .connectTimeout: "no answer within 3 s"
         case let error as HTTPClientError where error == .deadlineExceeded: "no answer within 10 s"
         default: "\(error)"

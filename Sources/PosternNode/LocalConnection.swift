@@ -44,7 +44,10 @@ package final class LocalConnection: Sendable {
 
     /// Sends one answer without waiting; a caller that has let its answers pile up is hung up on.
     package func send(_ response: LocalResponse) {
-        guard let frame = try? LocalFrame.encode(response) else { return hangUp() }
+        guard let frame = try? LocalFrame.encode(response) else {
+            if case .failed = response { return hangUp() }
+            return send(.failed("the answer is longer than \(LocalFrame.maximumLength) bytes"))
+        }
         let count = unsafe frame.withUnsafeBytes {
             unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }

@@ -47,12 +47,18 @@ extension Node {
     func refresh() async throws {
         // Read before the question goes out: deadlines may come early by the time that the answer took, never late.
         let boot = BootTime.now()
-        let response = try await client.map(have: map?.version ?? 0, applied: appliedVersion)
+        let have = map?.version ?? 0
+        let response = try await client.map(have: have, applied: appliedVersion)
         let clock = ClockReading(utc: response.issuedAt, boot: boot)
         guard let message = response.map else { return try extend(response, clock: clock) }
         let verified = try await verifier.verify(
             message, issuedAt: response.issuedAt, validUntil: response.validUntil)
-        try take(verified, clock: clock)
+        guard message.version >= have else {
+            throw NodeError("the coordinator offers map \(message.version), older than \(have): it is refused")
+        }
+        // Several questions may be under way: an answer that another one has overtaken says nothing.
+        guard message.version >= map?.version ?? 0 else { return }
+        take(verified, clock: clock)
         try save(response)
     }
 
@@ -88,7 +94,7 @@ extension Node {
             guard let message = response.map else { return }
             let verified = try await verifier.verify(
                 message, issuedAt: response.issuedAt, validUntil: response.validUntil)
-            try take(verified, clock: ClockReading(utc: max(now, response.issuedAt), boot: .now()))
+            take(verified, clock: ClockReading(utc: max(now, response.issuedAt), boot: .now()))
             saved = response
         } catch { log.error("the saved map is not used: \(error)") }
     }

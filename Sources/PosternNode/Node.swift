@@ -27,7 +27,7 @@ package actor Node {
     var clock = ClockReading(utc: Timestamp(rawValue: 0), boot: BootTime(rawValue: 0))
     var sessions: [SessionID: LiveSession] = [:]
     var plan = Plan.empty
-    var problems: [String] = []
+    var problems: [Problem] = []
     var leftOut: [String] = []
     var coordinatorError: String?
     var denials = DenialLog()
@@ -67,14 +67,15 @@ package actor Node {
 
 extension Node {
     /// The version that stands in this machine's kernel: what the coordinator may tell others to rely on.
-    var appliedVersion: UInt64 { problems.isEmpty ? map?.version ?? 0 : 0 }
+    ///
+    /// What is wrong with one session is no other node's concern.
+    var appliedVersion: UInt64 {
+        problems.contains { $0.device == nil || $0.device == local.device } ? 0 : map?.version ?? 0
+    }
 
     /// Takes a map that was verified, and acts on it.
-    func take(_ verified: MapVerifier.Verified, clock: ClockReading) throws(NodeError) {
+    func take(_ verified: MapVerifier.Verified, clock: ClockReading) {
         let next = verified.map
-        guard next.version >= map?.version ?? 0 else {
-            throw NodeError("the coordinator offers map \(next.version), older than \(map?.version ?? 0): refused")
-        }
         (map, leftOut, self.clock) = (next, verified.leftOut, clock)
         do {
             policy = try PolicySnapshot(next)
@@ -90,8 +91,10 @@ extension Node {
     func reconcile() {
         plan = planner.plan(
             map: map, policy: policy, sessions: sessions.mapValues(\.local), clock: clock, now: .now())
-        let found = plan.problems + reconciler.apply(plan, places: sessions.mapValues(\.place))
-        for problem in found where !problems.contains(problem) { log.error("\(problem)") }
+        let found =
+            plan.problems.map { Problem(device: nil, text: $0) }
+            + reconciler.apply(plan, places: sessions.mapValues(\.place))
+        for problem in found where !problems.contains(problem) { log.error("\(problem.text)") }
         problems = found
     }
 }

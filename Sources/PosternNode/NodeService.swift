@@ -14,13 +14,17 @@ import ServiceLifecycle
 package struct NodeService: Service {
     private let node: Node
     private let server: LocalServer
+    private let lock: StateDirectory.Lock
     private let now: @Sendable () -> Timestamp
 
     /// How often the machine is compared with the plan when nothing changes.
     private static let inspection = Duration.seconds(5)
 
-    package init(node: Node, server: LocalServer, now: @escaping @Sendable () -> Timestamp) {
-        (self.node, self.server, self.now) = (node, server, now)
+    /// Holds the lock as long as it lives: of two daemons on one state, each would undo what the other does.
+    package init(
+        node: Node, server: LocalServer, lock: StateDirectory.Lock, now: @escaping @Sendable () -> Timestamp
+    ) {
+        (self.node, self.server, self.lock, self.now) = (node, server, lock, now)
     }
 
     package func run() async throws {
@@ -41,6 +45,7 @@ package struct NodeService: Service {
                 group.addTask { try await server.run { await node.serve($0) } }
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }
+                group.addTask { await renew() }
                 try await group.next()
                 group.cancelAll()
             }
@@ -72,7 +77,13 @@ package struct NodeService: Service {
             try? await Task.sleep(for: Self.inspection)
             if Task.isCancelled { return }
             await node.reconcile()
-            await node.renewSessions()
+        }
+    }
+
+    private func renew() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.inspection)
+            if !Task.isCancelled { await node.renewSessions() }
         }
     }
 }

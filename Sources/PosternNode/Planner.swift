@@ -100,7 +100,8 @@ extension Planner {
     private func nodeDevice(_ view: View) throws -> DevicePlan {
         var peers: [WireGuardPublicKey: PeerConfiguration] = [:]
         for session in view.callers {
-            peers[session.key] = peer(at: session.offset, endpoint: session.endpoint, pool: view.map.pool)
+            // A session speaks first, and where it speaks from is what counts: it may be behind a NAT, or roam.
+            peers[session.key] = peer(at: session.offset, endpoint: nil, pool: view.map.pool)
         }
         return DevicePlan(
             owner: .node,
@@ -122,7 +123,7 @@ extension Planner {
             identity: try identity(.session, session.peer, session.offset, view.map.pool))
     }
 
-    private func peer(at offset: MeshOffset, endpoint: Endpoint, pool: AddressPool) -> PeerConfiguration {
+    private func peer(at offset: MeshOffset, endpoint: Endpoint?, pool: AddressPool) -> PeerConfiguration {
         PeerConfiguration(
             allowedIPs: [.host(pool.ipv4(at: offset)), .host(pool.ipv6(at: offset))], endpoint: endpoint)
     }
@@ -130,8 +131,10 @@ extension Planner {
     private func identity(
         _ kind: DeviceIdentity.Kind, _ peer: PeerID, _ offset: MeshOffset, _ pool: AddressPool
     ) throws(NodeError) -> DeviceIdentity {
-        guard let slot = numbering.slots[peer] else { throw NodeError("peer \(peer) has no slot") }
-        return DeviceIdentity(kind: kind, slot: slot, offset: offset, pool: pool)
+        guard let slot = numbering.slots[peer], let generation = Generation(rawValue: peer.rawValue) else {
+            throw NodeError("peer \(peer) has no slot")
+        }
+        return DeviceIdentity(kind: kind, slot: slot, generation: generation, offset: offset, pool: pool)
     }
 }
 

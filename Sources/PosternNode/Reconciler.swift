@@ -2,6 +2,13 @@ package import Datapath
 package import Mesh
 package import WireGuard
 
+/// Something that is not as the plan says.
+package struct Problem: Equatable, Sendable {
+    /// The device that it is about; nil for what concerns the whole node.
+    package let device: DeviceName?
+    package let text: String
+}
+
 /// Makes the machine what the plan says, in an order that is safe at every instant.
 ///
 ///     1 tighten   the tables lose what the plan does not hold: access ends here
@@ -16,6 +23,8 @@ package struct Reconciler: ~Copyable {
     private let pins: PinPaths
     private var written: TableSet
     private var standing: [DeviceName: Standing] = [:]
+    /// Every device that we may have made and not yet deleted, whether it stands or not.
+    private var made: Set<DeviceName> = []
     private var wall: AddressPool?
 
     /// A device that was set up.
@@ -25,7 +34,7 @@ package struct Reconciler: ~Copyable {
         let interface: UInt32
     }
 
-    /// Smaller than an Ethernet frame by what WireGuard adds over IPv6 (60 bytes of headers and 20 to spare).
+    /// What an Ethernet frame holds, less what WireGuard adds over IPv6: headers of 40, 8 and 32 bytes.
     static let mtu = 1420
 
     package init(backend: any WireGuardBackend, pins: PinPaths) throws(DatapathError) {
@@ -40,26 +49,30 @@ package struct Reconciler: ~Copyable {
 
     /// Takes away what an earlier run left of devices other than this one: their sessions are over.
     package func removeLeftovers(except own: DeviceName) throws {
-        for device in try pins.devices() where device != own {
+        for device in try pins.devices().union(try backend.devices()) where device != own {
             try backend.delete(device)
             try Classifier.detach(pins: pins.classifier(of: device))
             try ConnectHook.detach(pins: pins.connectHook(of: device))
         }
     }
 
-    /// Brings everything to the plan; the sentences say what was not as it should be.
-    package mutating func apply(_ plan: Plan, places: [SessionID: SessionPlace]) -> [String] {
-        var problems: [String] = []
+    /// Brings everything to the plan, and says what was not as it should be.
+    package mutating func apply(_ plan: Plan, places: [SessionID: SessionPlace]) -> [Problem] {
+        var problems: [Problem] = []
         let changes = written.changes(to: plan.tables)
         do { try tables.tighten(changes) } catch {
-            // Half of the removals may have been made: only the kernel knows what its tables hold.
+            // Half of the removals may have been made: only the kernel knows what its tables hold, and until they are
+            // as tight as planned nothing may pass.
             written = (try? tables.read()) ?? written
-            return ["\(error)"]
+            problems.append(Problem(device: nil, text: "\(error)"))
+            removeDevices(notIn: plan, problems: &problems)
+            for (name, device) in plan.devices { takeDown(name, device.owner, at: places) }
+            return problems
         }
         removeDevices(notIn: plan, problems: &problems)
         for (name, device) in plan.devices.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             do { try setUp(name, device, at: places, problems: &problems) } catch {
-                problems.append("device `\(name)`: \(error)")
+                problems.append(Problem(device: name, text: "device `\(name)`: \(error)"))
                 takeDown(name, device.owner, at: places)
             }
         }
@@ -68,7 +81,7 @@ package struct Reconciler: ~Copyable {
             written = plan.tables
         } catch {
             written = (try? tables.read()) ?? written
-            problems.append("\(error)")
+            problems.append(Problem(device: nil, text: "\(error)"))
         }
         return problems
     }
@@ -77,19 +90,20 @@ package struct Reconciler: ~Copyable {
 // MARK: - Devices
 
 extension Reconciler {
-    private mutating func removeDevices(notIn plan: Plan, problems: inout [String]) {
-        for name in standing.keys where plan.devices[name] == nil {
+    private mutating func removeDevices(notIn plan: Plan, problems: inout [Problem]) {
+        for name in made where plan.devices[name] == nil {
             do {
                 try backend.delete(name)
                 try Classifier.detach(pins: pins.classifier(of: name))
                 try ConnectHook.detach(pins: pins.connectHook(of: name))
                 standing[name] = nil
-            } catch { problems.append("device `\(name)` should go: \(error)") }
+                made.remove(name)
+            } catch { problems.append(Problem(device: name, text: "device `\(name)` should go: \(error)")) }
         }
     }
 
     private mutating func setUp(
-        _ name: DeviceName, _ plan: DevicePlan, at places: [SessionID: SessionPlace], problems: inout [String]
+        _ name: DeviceName, _ plan: DevicePlan, at places: [SessionID: SessionPlace], problems: inout [Problem]
     ) throws {
         let place = try place(of: plan.owner, places)
         try ensureExists(name, place)
@@ -104,7 +118,8 @@ extension Reconciler {
     }
 
     private mutating func ensureExists(_ name: DeviceName, _ place: SessionPlace?) throws {
-        guard !backend.exists(name) else { return }
+        made.insert(name)
+        guard try !backend.exists(name) else { return }
         standing[name] = nil
         try backend.delete(name)
         try backend.create(name, mtu: Self.mtu)
@@ -113,14 +128,14 @@ extension Reconciler {
 
     /// A device is down until its classifier stands first in both of its chains.
     private mutating func ensureGuarded(
-        _ name: DeviceName, _ plan: DevicePlan, _ interface: UInt32, _ place: SessionPlace?, problems: inout [String]
+        _ name: DeviceName, _ plan: DevicePlan, _ interface: UInt32, _ place: SessionPlace?, problems: inout [Problem]
     ) throws(DatapathError) {
         let wanted = Standing(owner: plan.owner, identity: plan.identity, interface: interface)
         let (netns, path) = (place?.namespace.descriptor, pins.classifier(of: name))
         if standing[name] == wanted {
             do {
                 return try Classifier.verify(interface: interface, netns: netns, pins: path)
-            } catch { problems.append("\(error); it has been attached again") }
+            } catch { problems.append(Problem(device: name, text: "\(error); it has been attached again")) }
         }
         try Classifier.attach(
             interface: interface, netns: netns, identity: plan.identity, tables: tables, pins: path)
@@ -140,12 +155,12 @@ extension Reconciler {
     }
 
     private mutating func raiseWall(
-        around pool: AddressPool, device: UInt32, problems: inout [String]
+        around pool: AddressPool, device: UInt32, problems: inout [Problem]
     ) throws(DatapathError) {
         try Wall.setMeshDevices([device], tables: tables)
         if wall == pool {
             do { return try Wall.verify(pins: pins.wall) } catch {
-                problems.append("\(error); it has been put up again")
+                problems.append(Problem(device: nil, text: "\(error); it has been put up again"))
             }
         }
         try Wall.attach(around: pool, netns: nil, tables: tables, pins: pins.wall)

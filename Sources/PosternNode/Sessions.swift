@@ -76,15 +76,21 @@ extension Node {
 
     /// Asks for more time for the sessions whose lease is near its end; what is refused ends with its lease.
     func renewSessions() async {
-        for (id, session) in sessions where session.process != nil {
-            guard let known = map?.sessions[id], clock.bootTime(of: known.expires) - .now() < Self.renewal else {
-                continue
+        await withDiscardingTaskGroup { group in
+            for (id, session) in sessions {
+                guard let process = session.process, let known = map?.sessions[id],
+                    clock.bootTime(of: known.expires) - .now() < Self.renewal
+                else { continue }
+                group.addTask { await self.renew(session.local, process) }
             }
-            do {
-                let place = try await register(session.local)
-                try session.process?.send(.lease(clock.bootTime(of: place.expires) - .now()))
-            } catch { log.warning("session \(id) was not renewed: \(error)") }
         }
+    }
+
+    private func renew(_ session: LocalSession, _ process: EnclosureProcess) async {
+        do {
+            let place = try await register(session)
+            try process.send(.lease(clock.bootTime(of: place.expires) - .now()))
+        } catch { log.warning("session \(session.id) was not renewed: \(error)") }
     }
 
     /// Tells the coordinator of sessions that an earlier run of this daemon left in the map.
@@ -154,13 +160,14 @@ extension Node {
         guard let device = DeviceName("pt" + id.rawValue.prefix(12)) else {
             preconditionFailure("fourteen letters and digits are a device name")
         }
+        let port = try freeUDPPort()
         let namespace = try NetworkNamespace.create()
         try namespace.setSysctl("net/ipv4/tcp_syncookies", to: "0")
         try Links(in: namespace).bringUp(.loopback)
         let cgroup = try sessionsCgroup().child(id.rawValue)
         try cgroup.create()
         return LiveSession(
-            local: LocalSession(id: id, agent: agent, device: device, key: .generate(), port: try freeUDPPort()),
+            local: LocalSession(id: id, agent: agent, device: device, key: .generate(), port: port),
             place: SessionPlace(namespace: namespace, cgroup: cgroup.path), owner: owner, notify: notify)
     }
 
@@ -199,7 +206,9 @@ extension Node {
         // The map may have come before we knew the session's place; now both are there.
         reconcile()
         guard plan.devices[session.device] != nil, isGuarded(session.device) else {
-            let reason = problems.first ?? "the map does not hold it"
+            let reason =
+                problems.first { $0.device == nil || $0.device == session.device }?.text
+                ?? "the map does not hold it"
             throw NodeError("the session has no way into the mesh: \(reason)")
         }
     }
@@ -259,7 +268,10 @@ extension Node {
             case .report(.started): connection.send(.started(session.id))
             case .report(.exited(let exit)): outcome = exit.status
             case .report(.expired): connection.send(.notice("the session's time is up: its lease has ended"))
-            case .report(.failed(let error)): throw error
+            case .report(.failed(let error)):
+                guard error.step == .command else { throw error }
+                // The command itself could not be run: a shell's 126 and 127 follow.
+                connection.send(.notice("\(error)"))
             case .ended(let exit): return outcome ?? exit.status
             }
         }

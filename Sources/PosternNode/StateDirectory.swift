@@ -78,6 +78,24 @@ package struct StateDirectory: Sendable {
         }
     }
 
+    /// Keeps other daemons from this directory while it lives.
+    package final class Lock: Sendable {
+        private let descriptor: Int32
+        fileprivate init(descriptor: Int32) { self.descriptor = descriptor }
+        deinit { close(descriptor) }
+    }
+
+    package func lock() throws(NodeError) -> Lock {
+        let name = path + "/lock"
+        let descriptor = unsafe open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw NodeError("cannot open `\(name)`: \(errorText())") }
+        let lock = Lock(descriptor: descriptor)
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw NodeError("another posternd runs on `\(path)`: end it first")
+        }
+        return lock
+    }
+
     package func membership() throws(NodeError) -> Membership? {
         guard let bytes = try read(.membership, upTo: 1 << 16) else { return nil }
         do { return try JSON.decode(Membership.self, from: bytes) } catch {

@@ -54,7 +54,8 @@ struct House {
             ours: [
                 "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox", "CLinux",
             ],
-            libraries: linux.union(http).union(["Crypto", "ServiceLifecycle", "Logging", "AsyncHTTPClient"]),
+            libraries: linux.union(http).union(["Crypto", "ServiceLifecycle", "Logging", "AsyncHTTPClient", "NIOPosix"]
+            ),
             "the node decides through Authorization, so Cedar is not its business"),
         Room(
             "PosternCoordinator", ours: ["Mesh", "CoordinationAPI", "Identity", "Authorization"],

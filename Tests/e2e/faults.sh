@@ -54,7 +54,10 @@ stop_node() { # NODE SIGNAL
 }
 # A process whose parent died waits for init to reap it; it runs no more all the same.
 has_ended() { ! awk '$1 == "State:" && $2 !~ /[ZX]/ { alive = 1 } END { exit !alive }' "/proc/$1/status" 2>/dev/null; }
-registry_version() { postern get policies --json | md5sum; }
+registry_version() {
+    local kind
+    for kind in agents services policies; do postern get "$kind" --json; done | md5sum
+}
 
 build_programs
 trap mesh_down EXIT
@@ -85,7 +88,7 @@ fact "and is told that it is outside the mesh" grep -q 'outside the mesh' "$work
 run_agent one sh -c 'exit 7'
 fact "the exit code is passed on" test "$run_code" -eq 7
 run_agent one /does/not/exist
-fact "a command that does not exist is an error of Postern's" test "$run_code" -eq 125
+fact "a command that does not exist is 127, as in a shell" test "$run_code" -eq 127
 run_agent elsewhere true
 fact "an agent that may run elsewhere only is refused here" \
     grep -q 'may not be launched on node `node-a`' "$work/run.err"
@@ -117,9 +120,9 @@ fact "a coordinator with another CA than the token's is not believed" says 'not 
     join_as "$work/ca.token" node-c
 head -c 100 "$work/c.token" >"$work/cut.token" && chmod 600 "$work/cut.token"
 fact "half a token is refused" says 'no join token' join_as "$work/cut.token" node-c
-fact "a used token is refused" says 'refused' join_as "$work/node-a.token" node-a
+fact "a used token is refused" says 'was used already' join_as "$work/node-a.token" node-a
 jq '.secret = "A" + .secret[1:]' "$work/c.token" >"$work/forged.token" && chmod 600 "$work/forged.token"
-fact "a forged secret is refused" says 'refused' join_as "$work/forged.token" node-c
+fact "a forged secret is refused" says 'not known here' join_as "$work/forged.token" node-c
 fact "no refused join made a node" test "$(postern get nodes --json | jq length)" -eq 2
 
 echo "# the coordinator's API"

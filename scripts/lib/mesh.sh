@@ -3,6 +3,8 @@
 #
 # Every function either does what its name says or returns non-zero. What was started is ended by mesh_down, by pid.
 
+set -o pipefail
+
 bin=$PWD/.build/debug
 work=
 lab_is_ours=
@@ -70,9 +72,7 @@ mesh_down() {
     [[ -n "$lab_is_ours" ]] || return 0
     lab down >/dev/null || true
     lab_is_ours=
-    local cgroups
-    cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-    rmdir "$cgroups"/postern/pt? "$cgroups"/postern 2>/dev/null || true
+    rmdir "$(cgroups)"/postern/pt? "$(cgroups)"/postern 2>/dev/null || true
 }
 
 # start LOG COMMAND...: in the background, ended by mesh_down; its pid is in $pid.
@@ -178,7 +178,7 @@ run_agent() {
 in_node_a() { nsenter --net=/run/netns/postern-lab-node-a "$@"; }
 
 # What is known of a session, by its id: asked once, because the daemon may be stopped later.
-declare -A process_of=() address_of=() device_of=()
+declare -A process_of=() address_of=() device_of=() key_of=() port_of=()
 
 # start_session AGENT COMMAND...: in the background; leaves session and session_out.
 start_session() {
@@ -194,6 +194,8 @@ start_session() {
     process_of[$session]=$(session_field "$session" processID)
     address_of[$session]=$(session_field "$session" address)
     device_of[$session]=$(session_field "$session" device)
+    key_of[$session]=$(wg show "${device_of[$session]}" public-key)
+    port_of[$session]=$(wg show "${device_of[$session]}" listen-port)
 }
 
 session_of() { status node-a | jq -r --arg agent "$1" '.sessions[] | select(.agent == $agent) | .id'; }
@@ -201,7 +203,10 @@ session_runs() {
     status node-a | jq -e --arg agent "$1" '.sessions[] | select(.agent == $agent and .processID != null)' >/dev/null
 }
 session_field() { status node-a | jq -r --arg id "$1" --arg field "$2" '.sessions[] | select(.id == $id) | .[$field]'; }
-session_is_alive() { status node-a | jq -e --arg id "$1" '.sessions[] | select(.id == $id)' >/dev/null; }
+session_is_gone() {
+    local said
+    said=$(status node-a) && jq -e --arg id "$1" '[.sessions[] | select(.id == $id)] | length == 0' <<<"$said" >/dev/null
+}
 finish_session() { on_node node-a session end "$1" >/dev/null; }
 
 # in_session SESSION COMMAND...: as root in the session's network namespace alone, as a patched enclosure might.
@@ -216,7 +221,7 @@ ends_within() {
     local from
     from=$(date +%s%N)
     on_node node-a session end "$2" >/dev/null || return 1
-    wait_until 5 not session_is_alive "$2" || return 1
+    wait_until 5 session_is_gone "$2" || return 1
     [[ $((($(date +%s%N) - from) / 1000000)) -lt $1 ]]
 }
 
@@ -259,24 +264,14 @@ more_packets() {
     [[ $(packets "$@") -gt $before ]]
 }
 
-peer_of() { status node-b | jq -e --arg name "agent $1 on node-a" '.devices[].peers[] | select(.name == $name)'; }
-wg_knows() {
-    local key
-    key=$(peer_of "$1" | jq -r .key) || return 1
-    lab exec node-b -- wg show ptb dump | awk -v key="$key" \
+# wg's own words on node-b, about the key that the session's own device has.
+wg_knows() { # SESSION: with a handshake and bytes both ways
+    lab exec node-b -- wg show ptb dump | awk -v key="${key_of[$1]}" \
         '$1 == key && $5 > 0 && $6 > 0 && $7 > 0 { found = 1 } END { exit !found }'
 }
-# The key is asked of the sender's device, so that the receiver is not believed about itself.
-wg_does_not_know() {
-    local device key
-    device=$(status node-a | jq -r --arg agent "$1" '.sessions[] | select(.agent == $agent) | .device')
-    if [[ -n "$device" ]]; then
-        key=$(lab exec node-a -- wg show "$device" public-key)
-        ! lab exec node-b -- wg show ptb peers | grep -qF "$key"
-    else
-        [[ $(status node-b | jq --arg name "agent $1 on node-a" \
-            '[.devices[].peers[] | select(.name == $name)] | length') -eq 0 ]]
-    fi
+wg_does_not_know() { # SESSION
+    local peers
+    peers=$(lab exec node-b -- wg show ptb peers) && [[ -n "${key_of[$1]}" ]] && ! grep -qF "${key_of[$1]}" <<<"$peers"
 }
 
 # capture HOST FILE INTERFACE FILTER: leaves $pid once tcpdump listens.
@@ -291,7 +286,11 @@ stop_process() {
     kill "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
 }
-count_packets() { tcpdump -n -r "$1" "${2:-}" 2>/dev/null | wc -l; }
+# count_packets FILE [FILTER]: -1 when the capture cannot be read, which is no number of packets.
+count_packets() {
+    local lines
+    if lines=$(tcpdump -tt -n -r "$1" "${2:-}" 2>/dev/null); then grep -c . <<<"$lines" || true; else echo -1; fi
+}
 
 # All that crosses the underlay, seen from its bridge.
 capture_start() {
@@ -304,22 +303,40 @@ captured_packets() {
 }
 nowhere_in_capture() { [[ -s "$work/underlay.pcap" ]] && ! grep -qaF "$1" "$work/underlay.pcap"; }
 
-underlay_packets_to() {
-    nsenter --net="/run/netns/postern-lab-$1" awk '$1 == "Udp:" && $2 ~ /^[0-9]+$/ { print $2 }' /proc/net/snmp
-}
-inner_capture_start() {
+# What comes out of node-b's tunnel, and what the session's device sends into it: data of WireGuard (type 4) that is
+# longer than a keepalive.
+forgery_capture_start() { # SESSION
     capture node-b "$work/inner.pcap" ptb ip
     inner_capture=$pid
+    capture underlay "$work/outer.pcap" any "udp src port ${port_of[$1]} and udp[8] == 4 and udp[4:2] > 40"
+    outer_capture=$pid
 }
-inner_capture_stop() { stop_process "$inner_capture"; }
+forgery_capture_stop() {
+    sleep 0.2
+    stop_process "$inner_capture"
+    stop_process "$outer_capture"
+}
+left_sealed() { [[ $(count_packets "$work/outer.pcap") -gt 0 ]]; }
+came_from() { [[ $(count_packets "$work/inner.pcap" "src host $1") -gt 0 ]]; }
 nothing_from() { [[ $(count_packets "$work/inner.pcap" "src host $1") -eq 0 ]]; }
 
-# silent_for SECONDS: nothing comes out of node-b's tunnel, though its server still has much to send.
-silent_for() {
-    capture node-b "$work/after.pcap" ptb inbound
-    sleep "$1"
-    stop_process "$pid"
-    [[ $(count_packets "$work/after.pcap") -eq 0 ]]
+tunnel_capture_start() {
+    capture node-b "$work/tunnel.pcap" ptb ip
+    tunnel_capture=$pid
+}
+# came_until MOMENT ADDRESS: packets of the address came in at node-b before the moment (seconds since 1970), none after.
+came_until() {
+    stop_process "$tunnel_capture"
+    tcpdump -tt -n -r "$work/tunnel.pcap" "src host $2" 2>/dev/null \
+        | awk -v end="$1" '$1 > end { late++ } $1 <= end { early++ } END { exit !(early > 0 && late == 0) }'
+}
+
+# stands_still FILE SECONDS: the file does not grow.
+stands_still() {
+    local before
+    before=$(stat --format=%s "$1")
+    sleep "$2"
+    [[ $(stat --format=%s "$1") -eq $before ]]
 }
 
 # ---- hostile hands ----------------------------------------------------------------------------------------------------
@@ -354,8 +371,18 @@ wireguard_refused_source() {
 }
 
 nothing_left() {
+    local process
+    for process in /proc/[0-9]*; do
+        case "$(readlink "$process/exe" 2>/dev/null)" in
+            "$bin"/postern*) echo "# ${process#/proc/} still runs: $(tr '\0' ' ' <"$process/cmdline")"; return 1 ;;
+            */wireguard-go) if grep -qaE 'pt[a-z0-9]+' "$process/cmdline"; then return 1; fi ;;
+        esac
+    done
     ! ip netns list | grep -q postern-lab \
+        && ! ip -o link | grep -qE ': pt[a-z0-9]+:' \
         && ! grep -q postern-lab /proc/mounts \
         && ! compgen -G '/var/run/wireguard/pt*.sock' >/dev/null \
-        && [[ ! -e /run/postern-lab ]]
+        && [[ ! -e /run/postern-lab && ! -e "$(cgroups)/postern" ]]
 }
+
+cgroups() { awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts; }
