@@ -110,6 +110,30 @@ s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.b
         "$(node_socket node-a)")
 fact "and the daemon serves on" status node-a >/dev/null
 
+fact "a second daemon on the same state does not start" says 'another posternd runs on' \
+    lab exec node-a -- "$bin/posternd" run --state "$(node_state node-a)" --socket "$work/other.sock" \
+    --bpffs "$(node_bpffs node-a)" --device pta
+
+echo "# many sessions"
+sessions_at_once() { # COUNT: every one of them reaches the ledger
+    local number runs=()
+    for ((number = 0; number < $1; number++)); do
+        (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) in_node_a "$bin/postern" run --agent one --user nobody \
+            -- curl --silent --max-time 5 "http://ledger.$mesh:8081/") >"$work/run.$number" 2>&1 &
+        runs+=("$!")
+    done
+    wait "${runs[@]}"
+    [[ $(grep -l 'this is ledger' "$work"/run.[0-9]* | wc -l) -eq $1 ]] || { tail -n 3 "$work"/run.[0-9]* | sed 's/^/# /'; false; }
+}
+descriptors() { find "/proc/$(posternd_of node-a)/fd" -mindepth 1 | wc -l; }
+children() { ps --no-headers --ppid "$(posternd_of node-a)" | wc -l; }
+fact "12 sessions at once reach the ledger" sessions_at_once 12
+before=$(descriptors)
+fact "and 12 again" sessions_at_once 12
+fact "they leave no descriptor behind (there were $before)" wait_until 10 test "$(descriptors)" -le "$((before + 2))"
+fact "and no process: WireGuard of the node is the one child" test "$(children)" -eq 1
+fact "and no cgroup" test -z "$(find "$(cgroups)/postern/pta" -mindepth 1 -maxdepth 1 -type d)"
+
 echo "# joining"
 postern join-token create --node node-c --output "$work/c.token" >/dev/null
 cp "$work/c.token" "$work/open.token" && chmod 644 "$work/open.token"
