@@ -1,5 +1,8 @@
 internal import Glibc
 
+/// An error number of the system.
+struct SystemError: Error, Equatable { let errno: Int32 }
+
 /// The start of a file as text; no more than the limit is read.
 func readFile(_ path: String, limit: Int) throws(SystemError) -> String {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -53,19 +56,40 @@ func emptyFile(_ path: String, above limit: Int) {
     if lseek(descriptor, 0, SEEK_END) > off_t(limit) { ftruncate(descriptor, 0) }
 }
 
-/// Where a symbolic link leads.
-func linkTarget(_ path: String) -> String? {
+/// The names of the files in a directory.
+func fileNames(in path: String) throws(SystemError) -> [String] {
+    guard let directory = unsafe opendir(path) else { throw SystemError(errno: errno) }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while true {
+        // The end of the list and a failure look alike but for errno.
+        errno = 0
+        guard let entry = unsafe readdir(directory) else { break }
+        let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
+        names.append(String(decoding: name, as: UTF8.self))
+    }
+    guard errno == 0 else { throw SystemError(errno: errno) }
+    return names
+}
+
+/// Where a symbolic link leads; nil when there is none.
+func linkTarget(_ path: String) throws(SystemError) -> String? {
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = unsafe buffer.withUnsafeMutableBytes { space in
         guard let start = space.baseAddress else { return 0 }
         return unsafe readlink(path, start.assumingMemoryBound(to: CChar.self), space.count)
     }
-    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    guard count < 0 else { return String(decoding: buffer[..<count], as: UTF8.self) }
+    guard errno == ENOENT || errno == ESRCH else { throw SystemError(errno: errno) }
+    return nil
 }
 
 /// The path with all its links followed; nil when it leads nowhere.
-func realPath(_ path: String) -> String? {
-    guard let resolved = unsafe realpath(path, nil) else { return nil }
+func realPath(_ path: String) throws(SystemError) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else {
+        guard errno == ENOENT || errno == ENOTDIR else { throw SystemError(errno: errno) }
+        return nil
+    }
     defer { unsafe free(resolved) }
     return unsafe String(cString: resolved)
 }

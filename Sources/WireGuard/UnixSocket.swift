@@ -10,11 +10,11 @@ struct UnixSocket: ~Copyable {
     }
 
     private let descriptor: Int32
-    private let deadline: ContinuousClock.Instant
+    private let deadline: Deadline
 
     /// Connects; all that follows must be done within the time given.
     init(path: String, timeout: Duration) throws(Failure) {
-        deadline = .now + timeout
+        deadline = Deadline(in: timeout)
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         descriptor = socket(AF_UNIX, type, 0)
         guard descriptor >= 0 else { throw .system(errno) }
@@ -43,7 +43,7 @@ struct UnixSocket: ~Copyable {
             guard errno != EINTR else { continue }
             // A full backlog: the other side accepts too slowly, and poll() does not wait for it.
             guard errno == EAGAIN else { throw .system(errno) }
-            guard ContinuousClock.now < deadline else { throw .timedOut }
+            guard !deadline.hasPassed else { throw .timedOut }
             usleep(5000)
         }
     }
@@ -85,7 +85,7 @@ struct UnixSocket: ~Copyable {
                 continue
             }
             message += buffer[..<count]
-            guard message.count <= limit, ContinuousClock.now < deadline else {
+            guard message.count <= limit, !deadline.hasPassed else {
                 throw message.count > limit ? .tooLong : .timedOut
             }
         }
@@ -94,10 +94,8 @@ struct UnixSocket: ~Copyable {
 
     private borrowing func waitOrThrow(for events: Int32) throws(Failure) {
         guard errno == EAGAIN || errno == EINTR else { throw .system(errno) }
-        let left = max(.zero, ContinuousClock.now.duration(to: deadline))
         var request = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-        let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
-        let ready = unsafe poll(&request, 1, Int32(clamping: milliseconds))
+        let ready = unsafe poll(&request, 1, deadline.milliseconds)
         guard ready != 0 else { throw .timedOut }
         guard ready > 0 || errno == EINTR else { throw .system(errno) }
     }

@@ -25,42 +25,32 @@ package struct UserspaceBackend: WireGuardBackend {
     private func socketPath(of device: DeviceName) -> String { "\(Self.socketDirectory)/\(device).sock" }
 
     package func create(_ device: DeviceName, mtu: Int) throws(WireGuardError) {
-        guard !exists(device), process(of: device) == nil else { throw WireGuardError(.create, device, .exists) }
-        let process = try start(device)
+        guard try !isRecordedAndRuns(device, .create), try connection(to: device, .create) == nil else {
+            throw WireGuardError(.create, device, .exists)
+        }
+        let process = try during(.create, device, start(device))
         do throws(WireGuardError) {
-            try record(process, for: device)
+            try during(.create, device, writeFile(recordPath(of: device), process.record))
             try waitForSocket(of: device, process)
             try setMTU(mtu, of: device)
         } catch {
-            _ = process.end(program)
-            try? removeFiles(of: device)
+            // The record of a process that stays is how it is found again.
+            if (try? process.end(program)) == true { try? removeFiles(of: device) }
             throw error
         }
     }
 
-    private func start(_ device: DeviceName) throws(WireGuardError) -> DaemonProcess {
-        do throws(SystemError) {
-            return try DaemonProcess.start(
-                program, arguments: ["-f", device.rawValue], environment: ["LOG_LEVEL=verbose"],
-                log: logPath(of: device))
-        } catch {
-            throw WireGuardError(.create, device, .system(error.errno))
-        }
-    }
-
-    private func record(_ process: DaemonProcess, for device: DeviceName) throws(WireGuardError) {
-        do throws(SystemError) {
-            try writeFile(recordPath(of: device), process.record)
-        } catch {
-            throw WireGuardError(.create, device, .system(error.errno))
-        }
+    private func start(_ device: DeviceName) throws(SystemError) -> DaemonProcess {
+        try DaemonProcess.start(
+            program, arguments: ["-f", device.rawValue], environment: ["LOG_LEVEL=verbose"], log: logPath(of: device))
     }
 
     private func waitForSocket(of device: DeviceName, _ process: DaemonProcess) throws(WireGuardError) {
         var ended = false
-        let ready = wait(upTo: .seconds(3)) {
-            ended = !process.runs(program)
-            return ended || answers(device)
+        let ready = try wait(upTo: .seconds(3)) { () throws(WireGuardError) in
+            ended = try during(.create, device, !process.runs(program))
+            if ended { return true }
+            return try connection(to: device, .create) != nil
         }
         guard !ended else {
             let words = readEnd(of: logPath(of: device), limit: 4096) ?? ""
@@ -80,7 +70,13 @@ package struct UserspaceBackend: WireGuardBackend {
 
     package func state(of device: DeviceName) throws(WireGuardError) -> DeviceState {
         emptyFile(logPath(of: device), above: Self.logLimit)
-        return try converse(with: device, .read, UAPIRequest.get).state
+        do throws(WireGuardError) {
+            return try converse(with: device, .read, UAPIRequest.get).state
+        } catch {
+            // Collects it if it has ended.
+            _ = try? isRecordedAndRuns(device, .read)
+            throw error
+        }
     }
 
     package func apply(_ changes: DeviceChanges, to device: DeviceName) throws(WireGuardError) {
@@ -94,39 +90,78 @@ package struct UserspaceBackend: WireGuardBackend {
 
     /// The device goes with the process that holds it open, in whichever namespace it is.
     package func delete(_ device: DeviceName) throws(WireGuardError) {
-        if let process = process(of: device) {
-            guard process.end(program) else { throw WireGuardError(.delete, device, .timedOut) }
-        } else if answers(device) {
-            throw WireGuardError(.delete, device, .notOurs)
-        }
+        if let process = try during(.delete, device, recordedProcess(of: device)) { try end(process, of: device) }
+        // Without a record, because we died before we wrote it, whoever listens is the process.
+        if let socket = try connection(to: device, .delete) { try endListener(of: socket, device) }
         try removeFiles(of: device)
     }
 
-    package func exists(_ device: DeviceName) -> Bool {
-        _ = recordedProcess(of: device)
-        return answers(device)
+    private func endListener(of socket: borrowing UnixSocket, _ device: DeviceName) throws(WireGuardError) {
+        let identifier: pid_t
+        do throws(UnixSocket.Failure) {
+            identifier = try socket.peerProcess()
+        } catch {
+            throw WireGuardError(.delete, device, WireGuardError.Cause(error))
+        }
+        if let process = try during(.delete, device, DaemonProcess(identifier: identifier, program: program)) {
+            try end(process, of: device)
+        } else if try connection(to: device, .delete) != nil {
+            throw WireGuardError(.delete, device, .notOurs)
+        }
     }
 
-    /// The process that serves the device: the recorded one, or, when we died before we recorded it, whoever
-    /// listens on its socket. Either must execute our program.
-    private func process(of device: DeviceName) -> DaemonProcess? {
-        if let recorded = recordedProcess(of: device) { return recorded }
-        guard let socket = try? UnixSocket(path: socketPath(of: device), timeout: .seconds(1)),
-            let identifier = try? socket.peerProcess()
-        else { return nil }
-        return DaemonProcess(identifier: identifier, program: program)
+    private func end(_ process: DaemonProcess, of device: DeviceName) throws(WireGuardError) {
+        guard try during(.delete, device, process.end(program)) else {
+            throw WireGuardError(.delete, device, .timedOut)
+        }
     }
 
-    private func recordedProcess(of device: DeviceName) -> DaemonProcess? {
-        guard let text = try? readFile(recordPath(of: device), limit: 64), let recorded = DaemonProcess(record: text),
-            recorded.runs(program)
-        else { return nil }
-        return recorded
+    package func exists(_ device: DeviceName) throws(WireGuardError) -> Bool {
+        if try connection(to: device, .find) != nil { return true }
+        guard try !isRecordedAndRuns(device, .find) else { throw WireGuardError(.find, device, .unreachable) }
+        return false
     }
 
-    /// A socket that nobody serves is left behind by a process that was killed.
-    private func answers(_ device: DeviceName) -> Bool {
-        (try? UnixSocket(path: socketPath(of: device), timeout: .seconds(1))) != nil
+    /// The log is there before the process, and the record a little later.
+    package func devices() throws(WireGuardError) -> Set<DeviceName> {
+        let ours = try during(.list, nil, fileNames(in: directory)).filter {
+            $0.hasSuffix(".pid") || $0.hasSuffix(".log")
+        }
+        return Set(ours.compactMap { DeviceName(String($0.dropLast(4))) })
+    }
+
+    /// Collects a process that has ended.
+    private func isRecordedAndRuns(
+        _ device: DeviceName, _ operation: WireGuardError.Operation
+    ) throws(WireGuardError) -> Bool {
+        guard let process = try during(operation, device, recordedProcess(of: device)) else { return false }
+        if try during(operation, device, process.runs(program)) { return true }
+        try during(operation, device, process.collect(program))
+        return false
+    }
+
+    /// Living or not; nil without a record that can be understood.
+    private func recordedProcess(of device: DeviceName) throws(SystemError) -> DaemonProcess? {
+        do throws(SystemError) {
+            return DaemonProcess(record: try readFile(recordPath(of: device), limit: 64))
+        } catch {
+            guard error.errno == ENOENT else { throw error }
+            return nil
+        }
+    }
+
+    /// Nil when nobody serves the socket: one without a listener is left behind by a process that was killed.
+    private func connection(
+        to device: DeviceName, _ operation: WireGuardError.Operation
+    ) throws(WireGuardError) -> UnixSocket? {
+        do throws(UnixSocket.Failure) {
+            return try UnixSocket(path: socketPath(of: device), timeout: .seconds(1))
+        } catch {
+            guard error == .system(ENOENT) || error == .system(ECONNREFUSED) else {
+                throw WireGuardError(operation, device, WireGuardError.Cause(error))
+            }
+            return nil
+        }
     }
 
     private func removeFiles(of device: DeviceName) throws(WireGuardError) {
@@ -169,6 +204,16 @@ package struct UserspaceBackend: WireGuardBackend {
         } catch {
             throw WireGuardError(operation, device, .malformed(error))
         }
+    }
+}
+
+private func during<Result>(
+    _ operation: WireGuardError.Operation, _ device: DeviceName?, _ body: @autoclosure () throws(SystemError) -> Result
+) throws(WireGuardError) -> Result {
+    do throws(SystemError) {
+        return try body()
+    } catch {
+        throw WireGuardError(operation, device, .system(error.errno))
     }
 }
 

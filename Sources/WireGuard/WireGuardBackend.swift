@@ -15,8 +15,12 @@ package protocol WireGuardBackend: Sendable {
     /// Deletes the device wherever it is; a device that is not there is no error.
     func delete(_ device: DeviceName) throws(WireGuardError)
 
-    /// Whether the device is there and answers.
-    func exists(_ device: DeviceName) -> Bool
+    /// Whether the device is there. Throws when that cannot be told: such a device may work, so it is not to be
+    /// replaced.
+    func exists(_ device: DeviceName) throws(WireGuardError) -> Bool
+
+    /// The devices that were created here, by an earlier run too, and not deleted since; some may be gone.
+    func devices() throws(WireGuardError) -> Set<DeviceName>
 }
 
 extension WireGuardBackend {

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Why a WireGuard device could not be made, read, changed or deleted.
 package struct WireGuardError: Error, Equatable, Sendable, CustomStringConvertible {
-    package enum Operation: String, Sendable { case create, read, change, delete }
+    package enum Operation: String, Sendable { case create, find, list, read, change, delete }
 
     package enum Cause: Equatable, Sendable {
         /// The system refused a call.
@@ -14,20 +14,25 @@ package struct WireGuardError: Error, Equatable, Sendable, CustomStringConvertib
         case timedOut
         /// The program did not start, or ended; the last line that it wrote, if any.
         case ended(program: String, lastLine: String)
+        /// Its program runs, but nobody can reach it.
+        case unreachable
         case exists
         case notOurs
         case link(LinkError)
     }
 
     package let operation: Operation
-    package let device: DeviceName
+    /// Nil when it is about all of them.
+    package let device: DeviceName?
     package let cause: Cause
 
-    init(_ operation: Operation, _ device: DeviceName, _ cause: Cause) {
+    init(_ operation: Operation, _ device: DeviceName?, _ cause: Cause) {
         (self.operation, self.device, self.cause) = (operation, device, cause)
     }
 
-    package var description: String { "cannot \(operation) the WireGuard device `\(device)`: \(reason)" }
+    package var description: String { "cannot \(operation) \(subject): \(reason)" }
+
+    private var subject: String { device.map { "the WireGuard device `\($0)`" } ?? "the WireGuard devices" }
 
     private var reason: String {
         switch cause {
@@ -37,6 +42,7 @@ package struct WireGuardError: Error, Equatable, Sendable, CustomStringConvertib
         case .timedOut: "it did not answer in time"
         case .ended(let program, ""): "`\(program)` ended at once and wrote nothing"
         case .ended(let program, let line): "`\(program)` ended at once: \(line)"
+        case .unreachable: "its program runs, but does not listen"
         case .exists: "there is one already"
         case .notOurs: "it does not belong to this program"
         case .link(let error): "\(error)"

@@ -55,6 +55,21 @@ import Testing
         #expect(try UnixSocket(path: server.path, timeout: .seconds(1)).peerProcess() == getpid())
     }
 
+    @Test func `a connection that is let go is closed`() throws {
+        let server = try Listener()
+        for _ in 0..<10 {
+            try letGo(server)
+            let peer = try server.accept(answering: [])
+            defer { close(peer) }
+            var byte: UInt8 = 0
+            #expect(unsafe recv(peer, &byte, 1, Int32(MSG_DONTWAIT)) == 0)
+        }
+    }
+
+    private func letGo(_ server: Listener) throws {
+        _ = try UnixSocket(path: server.path, timeout: .seconds(1)).peerProcess()
+    }
+
     @Test func `a path that is too long is refused`() {
         #expect(throws: UnixSocket.Failure.system(ENAMETOOLONG)) {
             _ = try UnixSocket(path: "/tmp/" + String(repeating: "a", count: 200), timeout: .seconds(1))
@@ -63,11 +78,14 @@ import Testing
 }
 
 /// A listening Unix socket with a queue of one.
-private final class Listener {
-    let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).sock").path
+final class Listener {
+    let path: String
     private let descriptor = socket(AF_UNIX, 1, 0)
 
-    init() throws {
+    init(
+        path: String = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).sock").path
+    ) throws {
+        self.path = path
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: Array(path.utf8)) }
@@ -86,7 +104,10 @@ private final class Listener {
 
     func accept(answering bytes: [UInt8]) throws -> Int32 {
         let peer = Glibc.accept(descriptor, nil, nil)
-        guard peer >= 0, unsafe write(peer, bytes, bytes.count) == bytes.count else { throw SocketError(errno: errno) }
+        guard peer >= 0, unsafe send(peer, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count || bytes.isEmpty
+        else {
+            throw SocketError(errno: errno)
+        }
         return peer
     }
 }
