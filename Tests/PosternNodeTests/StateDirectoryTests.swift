@@ -43,11 +43,25 @@ import Testing
         expectRefusal("`\(path)` is not a directory") { _ = try StateDirectory(path: path) }
     }
 
-    @Test func `a place that does not exist is refused`() {
-        expectRefusal("cannot make `\(path)/deep`: No such file or directory") {
-            _ = try StateDirectory(path: path + "/deep")
+    @Test func `what is missing above it is made, and open to look through`() throws {
+        _ = try StateDirectory(path: path + "/above/state")
+        #expect(try scratch.mode(of: "state/above") == 0o755)
+        #expect(try scratch.mode(of: "state/above/state") == 0o700)
+    }
+
+    @Test func `a place that cannot be is refused`() {
+        expectRefusal("cannot make `/proc/none/state`: No such file or directory") {
+            _ = try StateDirectory(path: "/proc/none/state")
         }
     }
+
+    @Test func `of two daemons one has the lock`() throws {
+        let state = try StateDirectory(path: path)
+        let lock = try state.lock()
+        expectRefusal("another posternd runs on `\(path)`: end it first") { _ = try state.lock() }
+        withExtendedLifetime(lock) {}
+    }
+
 
     // MARK: - Files
 
