@@ -8,10 +8,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define PT_BPF_PROG_GET_FD_BY_ID 13
 #define PT_BPF_OBJ_GET_INFO_BY_FD 15
 #define PT_BPF_PROG_QUERY 16
 #define PT_BPF_LINK_CREATE 28
 #define PT_BPF_F_BEFORE (1u << 3)
+#define PT_LINK_NETFILTER 10
+#define PT_LINK_TCX 11
 #define PT_BPFFS_MAGIC 0xcafe4a11
 #define PT_CHAIN_MAX 64
 
@@ -54,6 +57,9 @@ union attributes {
 		uint32_t length;
 		uint64_t info;
 	} info;
+	struct {
+		uint32_t id;
+	} program_by_id;
 };
 
 struct call {
@@ -127,7 +133,8 @@ int pt_bpf_link_cgroup(int program, int cgroup, int attach_type)
 
 int pt_bpf_link_info(int link, struct pt_bpf_link *info)
 {
-	/* struct bpf_link_info: type, id, prog_id, padding, then what the type has: of TCX the ifindex. */
+	/* struct bpf_link_info: type, id, prog_id, padding, then what the type has: of TCX the ifindex, of
+	 * netfilter the family, the hook and the priority. */
 	uint32_t words[32] = { 0 };
 	union attributes attributes;
 	int result;
@@ -141,7 +148,32 @@ int pt_bpf_link_info(int link, struct pt_bpf_link *info)
 		return result;
 	info->id = words[1];
 	info->program = words[2];
-	info->ifindex = words[0] == 11 /* BPF_LINK_TYPE_TCX */ ? words[4] : 0;
+	info->ifindex = words[0] == PT_LINK_TCX ? words[4] : 0;
+	if (words[0] != PT_LINK_NETFILTER)
+		words[4] = words[5] = words[6] = 0;
+	info->family = words[4];
+	info->hook = words[5];
+	info->priority = (int32_t)words[6];
+	return 0;
+}
+
+/* A link that was detached by force still says where it was. But the kernel takes one eBPF program at
+ * each priority, so whether the place is free is told by trying to take it with the same program. */
+int pt_bpf_netfilter_stands(int netns, const struct pt_bpf_link *info)
+{
+	union attributes attributes;
+	int program, link;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.program_by_id.id = info->program;
+	program = bpf(PT_BPF_PROG_GET_FD_BY_ID, &attributes);
+	if (program < 0)
+		return program;
+	link = pt_bpf_link_netfilter(netns, program, info->family, info->hook, info->priority);
+	close(program);
+	if (link < 0)
+		return link == -EBUSY ? 1 : link;
+	close(link);
 	return 0;
 }
 

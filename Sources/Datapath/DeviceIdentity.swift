@@ -9,16 +9,19 @@ package struct DeviceIdentity: Hashable, Sendable {
 
     package let kind: Kind
     package let slot: Slot
+    /// Which use of the slot: once another peer has the slot, the programs of this device pass nothing.
+    package let generation: Generation
     package let offset: MeshOffset
     package let pool: AddressPool
 
-    package init(kind: Kind, slot: Slot, offset: MeshOffset, pool: AddressPool) {
-        (self.kind, self.slot, self.offset, self.pool) = (kind, slot, offset, pool)
+    package init(kind: Kind, slot: Slot, generation: Generation, offset: MeshOffset, pool: AddressPool) {
+        (self.kind, self.slot, self.generation) = (kind, slot, generation)
+        (self.offset, self.pool) = (offset, pool)
     }
 
     var frozen: pt_identity {
         pt_identity(
             v6_prefix: pool.v6Prefix, v4_base: pool.v4Base.rawValue, offset: offset.rawValue, slot: slot.rawValue,
-            session: kind == .session ? 1 : 0)
+            generation: generation.rawValue, session: kind == .session ? 1 : 0, pad: 0)
     }
 }

@@ -26,6 +26,7 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
     case answerFlags = 21
     case nodeOpens = 22
     case besideTunnel = 23
+    case leavesBesideTunnel = 24
 
     package var isAllowed: Bool {
         switch self {
@@ -60,6 +61,7 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
         case .answerFlags: "it would open a connection backwards"
         case .nodeOpens: "a node opens nothing by itself"
         case .besideTunnel: "it came beside the tunnel"
+        case .leavesBesideTunnel: "it would leave beside the tunnel"
         }
     }
 }

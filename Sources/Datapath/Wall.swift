@@ -3,15 +3,32 @@ internal import CPosternABI
 internal import Glibc
 package import Mesh
 
-/// Keeps the pool's addresses from being answered beside the tunnel: on the LAN, or on a container bridge.
+/// Keeps the pool's addresses inside the tunnel: nothing of them is answered on the LAN or on a container bridge,
+/// and nothing of them leaves there.
 ///
-/// A pinned netfilter link at prerouting, before everything else; flushing nftables does not touch it.
+/// Pinned netfilter links, before everything else at prerouting and at postrouting; flushing nftables does not
+/// touch them. On the way out, too, first is the place: a later rule may give a packet another source.
 package enum Wall {
-    private static let prerouting: Int32 = 0
-    /// Before connection tracking. The kernel takes one eBPF link at each priority: a new wall stands beside the
-    /// old one until it has taken its pin.
+    /// Where a program of the wall stands, and the name of its pin.
+    private struct Gate {
+        let pin: String
+        let program: String
+        let family: UInt32
+        let hook: UInt32
+    }
+
+    private static let (v4, v6) = (UInt32(2), UInt32(10))
+    private static let (prerouting, postrouting) = (UInt32(0), UInt32(4))
+    private static let programs = ["arriving", "leaving"]
+    private static let gates = [
+        Gate(pin: "wall4", program: "arriving", family: v4, hook: prerouting),
+        Gate(pin: "wall6", program: "arriving", family: v6, hook: prerouting),
+        Gate(pin: "wall4-out", program: "leaving", family: v4, hook: postrouting),
+        Gate(pin: "wall6-out", program: "leaving", family: v6, hook: postrouting),
+    ]
+    /// Before connection tracking and every translation. The kernel takes one eBPF link at each priority: a new
+    /// wall stands beside the old one until it has taken its pin.
     private static let priorities: [Int32] = [-300, -301, -302, -303]
-    private static let families: [(name: String, number: Int32)] = [("wall4", 2), ("wall6", 10)]
 
     /// Puts the wall up in a network namespace (nil: our own), in the place of an earlier one of the same pins.
     ///
@@ -21,31 +38,41 @@ package enum Wall {
     ) throws(DatapathError) {
         let pins = try PinDirectory(path)
         let object = try load(pool, tables: tables)
-        for family in families {
-            let link = try raise(object.descriptor(of: "wall"), family.number, netns ?? -1, around: pool)
-            try pins.replace(family.name, with: link)
+        for gate in gates {
+            let link = try raise(object.descriptor(of: gate.program), at: gate, netns ?? -1, around: pool)
+            try pins.replace(gate.pin, with: link)
         }
     }
 
     private static func raise(
-        _ program: Int32, _ family: Int32, _ netns: Int32, around pool: AddressPool
+        _ program: Int32, at gate: Gate, _ netns: Int32, around pool: AddressPool
     ) throws(DatapathError) -> Descriptor {
         var result = -EBUSY
         for priority in priorities where result == -EBUSY {
-            result = pt_bpf_link_netfilter(netns, program, family, prerouting, priority)
+            result = pt_bpf_link_netfilter(netns, program, Int32(gate.family), Int32(gate.hook), priority)
         }
         return Descriptor(owning: try DatapathError.check(result, "put up the wall around \(pool.v4Text)"))
     }
 
-    /// Throws unless the wall's links are pinned.
-    package static func verify(pins path: String) throws(DatapathError) {
+    /// Throws unless every link of the wall is pinned and stands in this network namespace (nil: our own).
+    package static func verify(netns: Int32? = nil, pins path: String) throws(DatapathError) {
         let pins = PinDirectory(existing: path)
-        for family in families where try pins.open(family.name) == nil {
-            throw DatapathError("rely on the wall", because: "`\(pins.file(family.name))` is gone")
+        for gate in gates {
+            let (operation, file) = ("rely on the wall", pins.file(gate.pin))
+            guard let link = try pins.open(gate.pin) else {
+                throw DatapathError(operation, because: "`\(file)` is gone")
+            }
+            var information = pt_bpf_link()
+            try DatapathError.check(unsafe pt_bpf_link_info(link.raw, &information), operation)
+            guard information.family == gate.family, information.hook == gate.hook else {
+                throw DatapathError(operation, because: "`\(file)` is another link")
+            }
+            guard try DatapathError.check(unsafe pt_bpf_netfilter_stands(netns ?? -1, &information), operation) == 1
+            else { throw DatapathError(operation, because: "`\(file)` is not attached") }
         }
     }
 
-    /// Says on which interfaces (by index, where the wall stands) the pool may come in, beside `lo`.
+    /// Says on which interfaces (by index, where the wall stands) the pool may come in and go out, beside `lo`.
     package static func setMeshDevices(_ interfaces: Set<UInt32>, tables: borrowing Tables) throws(DatapathError) {
         for (interface, _) in try tables.meshDevices.entries(key: UInt32(0), value: UInt32(0))
         where !interfaces.contains(interface) {
@@ -54,20 +81,24 @@ package enum Wall {
         for interface in interfaces { try tables.meshDevices.put(interface, UInt32(1)) }
     }
 
-    /// What the wall has dropped.
+    /// What the wall has dropped, in both directions.
     package static func drops(tables: borrowing Tables) throws(DatapathError) -> Count {
-        try tables.counts(at: .wall)[.besideTunnel] ?? Count()
+        try tables.counts(at: .wall).values.reduce(into: Count()) { sum, count in
+            sum = Count(packets: sum.packets + count.packets, bytes: sum.bytes + count.bytes)
+        }
     }
 
     package static func detach(pins path: String) throws(DatapathError) {
-        try PinDirectory.removeAll(families.map(\.name), at: path)
+        try PinDirectory.removeAll(gates.map(\.pin), at: path)
     }
 
     private static func load(_ pool: AddressPool, tables: borrowing Tables) throws(DatapathError) -> ProgramObject {
         let object = try ProgramObject("wall", base64: wallObject)
         try object.freeze(pt_pool(v6_prefix: pool.v6Prefix, v4_base: pool.v4Base.rawValue, pad: 0))
         try object.share(tables)
-        try object.setType(of: "wall", type: UInt32(PT_PROGRAM_NETFILTER), attachType: UInt32(PT_NETFILTER))
+        for program in programs {
+            try object.setType(of: program, type: UInt32(PT_PROGRAM_NETFILTER), attachType: UInt32(PT_NETFILTER))
+        }
         try object.load()
         return object
     }

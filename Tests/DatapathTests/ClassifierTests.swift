@@ -75,6 +75,7 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
         Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = nil },
         Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = Who.entry(Who.nodeSlot, until: Who.past) },
         Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = Who.entry(Who.strangerSlot) },
+        Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = Who.entry(Who.nodeSlot, Who.second) },
         Case(reason: .leaseExpired, frame: open(Who.web)) {
             $0.peers[Who.agent] = Who.entry(Who.agentSlot, until: Who.past)
         },
@@ -106,6 +107,10 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
 
     static let session: [Case] = [
         Case(reason: .allowed, frame: open(Who.web), device: Who.agentDevice, direction: .egress),
+        Case(reason: .ownLease, frame: open(Who.web), device: Who.agentDevice, direction: .egress) {
+            $0.peers[Who.agent] = Who.entry(Who.agentSlot, Who.second)
+            $0.rows[Who.agentSlot] = Who.second
+        },
         Case(reason: .noGrant, frame: open(Who.admin), device: Who.agentDevice, direction: .egress),
         Case(reason: .noService, frame: open(22), device: Who.agentDevice, direction: .egress),
         Case(reason: .sidecarOnly, frame: open(Who.sidecarred), device: Who.agentDevice, direction: .egress),
@@ -140,7 +145,7 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
 
     @Test func `every reason of the classifier is met by a case`() {
         let met = Set((Self.ingress + Self.egress + Self.session).map(\.reason))
-        #expect(Set(Reason.allCases).subtracting(met) == [.allowedLoopback, .besideTunnel])
+        #expect(Set(Reason.allCases).subtracting(met) == [.allowedLoopback, .besideTunnel, .leavesBesideTunnel])
     }
 
     @Test func `nothing is allowed by empty tables`() throws {
@@ -194,6 +199,7 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
             (.protocolUnsupported, PT_PROTOCOL_UNSUPPORTED), (.noService, PT_NO_SERVICE),
             (.staleGeneration, PT_STALE_GENERATION), (.noGrant, PT_NO_GRANT), (.sidecarOnly, PT_SIDECAR_ONLY),
             (.answerFlags, PT_ANSWER_FLAGS), (.nodeOpens, PT_NODE_OPENS), (.besideTunnel, PT_BESIDE_TUNNEL),
+            (.leavesBesideTunnel, PT_LEAVES_BESIDE_TUNNEL),
         ]
         #expect(reasons.allSatisfy { $0.0.rawValue == $0.1.rawValue })
         #expect(Set(reasons.map(\.0)).count == Reason.allCases.count)

@@ -94,9 +94,9 @@ struct Model {
         let out = direction == .egress
         if (out ? packet.source : packet.destination) != device.offset { throw Stop(.notOwnAddress) }
         if out, metadata.arrivedAt != 0 { throw Stop(.forwarded) }
-        guard let own = tables.peers[device.offset], own.slot == device.slot, own.lease > now else {
-            throw Stop(.ownLease)
-        }
+        guard let own = tables.peers[device.offset], own.slot == device.slot, own.generation == device.generation,
+            own.lease > now
+        else { throw Stop(.ownLease) }
         guard let far = out ? packet.destination : packet.source else { throw Stop(.outsidePool) }
         guard let remote = tables.peers[far], far != device.offset else { throw Stop(.unknownPeer) }
         if remote.lease <= now { throw Stop(.leaseExpired) }

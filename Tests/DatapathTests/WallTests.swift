@@ -1,33 +1,9 @@
+import CBpf
 import Glibc
 import Mesh
 import Testing
 
 @testable import Datapath
-
-/// A node with a mesh address, and a neighbour on its LAN that routes the pool to it.
-private struct LAN {
-    let node: Namespace
-    let neighbour: Namespace
-    let lan: UInt32
-    static let nodeAddress = IPv4Address("192.0.2.1")!
-    static let meshAddress = pool.ipv4(at: Who.node)
-
-    init() throws {
-        (node, neighbour) = (try Namespace(), try Namespace())
-        try neighbour.ip("link add lan type veth peer name lan netns \(node.name)")
-        try node.ip("addr add \(Self.nodeAddress)/24 dev lan")
-        try node.ip("addr add \(Self.meshAddress)/32 dev lo")
-        try node.ip("-6 addr add \(pool.ipv6(at: Who.node))/128 dev lo")
-        try node.ip("-6 addr add 2001:db8::1/64 dev lan nodad")
-        try node.ip("link set lan up")
-        try neighbour.ip("addr add 192.0.2.2/24 dev lan")
-        try neighbour.ip("-6 addr add 2001:db8::2/64 dev lan nodad")
-        try neighbour.ip("link set lan up")
-        try neighbour.ip("route add \(pool.v4Text) via \(Self.nodeAddress)")
-        try neighbour.ip("-6 route add \(pool.v6Text) via 2001:db8::1")
-        lan = try node.index(of: "lan")
-    }
-}
 
 @Suite struct WallTests {
     @Test func `a neighbour reaches the mesh address without the wall, and with it only the underlay's`() throws {
@@ -44,7 +20,7 @@ private struct LAN {
         #expect(try lan.node.connect(to: LAN.meshAddress, port: Who.web).isConnected())
 
         try Wall.detach(pins: mount.path + "/wall")
-        #expect(throws: DatapathError.self) { try Wall.verify(pins: mount.path + "/wall") }
+        #expect(throws: DatapathError.self) { try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall") }
         #expect(try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web).isConnected())
         _ = consume listener
     }
@@ -83,14 +59,41 @@ private struct LAN {
         let tables = try Tables(pins: mount.path + "/tables")
         try raise(around: lan, tables, mount)
         try raise(around: lan, tables, mount)
-        try Wall.verify(pins: mount.path + "/wall")
         let refused = try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web)
         #expect(try eventually { try Wall.drops(tables: tables).packets >= 1 })
         #expect(!refused.isConnected(within: 50))
     }
 
+    @Test(arguments: ["wall4", "wall6", "wall4-out", "wall6-out"])
+    func `a link that is gone, torn off or another is noticed, and put back`(name: String) throws {
+        let (lan, mount) = (try LAN(), try PinMount())
+        let tables = try Tables(pins: mount.path + "/tables")
+        let pins = PinDirectory(existing: mount.path + "/wall")
+        func complaint() -> String? {
+            do throws(DatapathError) { try Wall.verify(netns: lan.node.descriptor, pins: pins.path) } catch {
+                return error.cause
+            }
+            return nil
+        }
+        try raise(around: lan, tables, mount)
+        let link = try existing(name, in: pins)
+        #expect(bpf_link_detach(link.raw) == 0)
+        #expect(complaint() == "`\(pins.file(name))` is not attached")
+        try raise(around: lan, tables, mount)
+        try pins.remove(name)
+        #expect(complaint() == "`\(pins.file(name))` is gone")
+        try raise(around: lan, tables, mount)
+        try pins.replace(name, with: try existing(name == "wall4" ? "wall6" : "wall4", in: pins))
+        #expect(complaint() == "`\(pins.file(name))` is another link")
+    }
+
+    private func existing(_ name: String, in pins: PinDirectory) throws -> Descriptor {
+        guard let link = try pins.open(name) else { throw Failure("no link \(name)") }
+        return link
+    }
+
     private func raise(around lan: LAN, _ tables: borrowing Tables, _ mount: PinMount) throws {
         try Wall.attach(around: pool, netns: lan.node.descriptor, tables: tables, pins: mount.path + "/wall")
-        try Wall.verify(pins: mount.path + "/wall")
+        try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall")
     }
 }

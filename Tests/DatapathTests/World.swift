@@ -51,8 +51,9 @@ enum Who {
             cell(strangerSlot, 40): .allow,
         ])
 
-    static let nodeDevice = DeviceIdentity(kind: .node, slot: nodeSlot, offset: node, pool: pool)
-    static let agentDevice = DeviceIdentity(kind: .session, slot: agentSlot, offset: agent, pool: pool)
+    static let nodeDevice = DeviceIdentity(kind: .node, slot: nodeSlot, generation: first, offset: node, pool: pool)
+    static let agentDevice = DeviceIdentity(
+        kind: .session, slot: agentSlot, generation: first, offset: agent, pool: pool)
 }
 
 enum Direction: CaseIterable { case ingress, egress }

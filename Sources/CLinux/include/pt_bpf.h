@@ -17,11 +17,15 @@ enum {
 	PT_NETFILTER = 45,
 };
 
-/* What the kernel says of a link; the ifindex is 0 when it is not TCX or its device is gone. */
+/* What the kernel says of a link. The ifindex is 0 when it is not TCX or its device is gone; the family
+ * is 0 when it is not netfilter. */
 struct pt_bpf_link {
 	uint32_t id;
 	uint32_t program;
 	uint32_t ifindex;
+	uint32_t family;
+	uint32_t hook;
+	int32_t priority;
 };
 
 /* A link that is the first of its chain; the result is its descriptor. */
@@ -30,6 +34,9 @@ int pt_bpf_link_netfilter(int netns, int program, int family, int hook, int prio
 int pt_bpf_link_cgroup(int program, int cgroup, int attach_type);
 
 int pt_bpf_link_info(int link, struct pt_bpf_link *info);
+
+/* 1 if an eBPF program stands where a netfilter link says it is, 0 if the link is an empty shell. */
+int pt_bpf_netfilter_stands(int netns, const struct pt_bpf_link *info);
 
 /* The id of the first program of a device's chain, 0 if the chain is empty. */
 int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program);

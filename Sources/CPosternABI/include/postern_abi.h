@@ -72,6 +72,7 @@ enum pt_reason {
 	PT_ANSWER_FLAGS = 21,
 	PT_NODE_OPENS = 22,
 	PT_BESIDE_TUNNEL = 23,
+	PT_LEAVES_BESIDE_TUNNEL = 24,
 	PT_REASONS = 32,
 };
 
@@ -146,9 +147,11 @@ struct pt_identity {
 	__u32 v4_base; /* the /14 */
 	__u32 offset; /* our own address in both */
 	__u32 slot;
+	__u32 generation; /* of the slot: programs left behind are not the next peer's */
 	__u32 session; /* 1: a session's device, 0: the node's */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct pt_identity) == 24, "pt_identity is 24 bytes");
+_Static_assert(sizeof(struct pt_identity) == 32, "pt_identity is 32 bytes");
 
 /* What is frozen into the wall. */
 struct pt_pool {

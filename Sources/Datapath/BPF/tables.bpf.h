@@ -110,10 +110,12 @@ static __always_inline enum pt_reason find_peer(__u32 offset, __u64 now, struct 
 	return entry->lease_ns <= now ? PT_LEASE_EXPIRED : PT_ALLOWED;
 }
 
-/* Our own address must be leased to us like anybody's. */
+/* Our own address must be leased to us like anybody's: to this use of our slot, not to one that came after. */
 static __always_inline enum pt_reason find_self(const volatile struct pt_identity *self, __u64 now, struct peer *peer)
 {
-	if (find_peer(self->offset, now, peer) != PT_ALLOWED || peer->slot != self->slot)
+	if (find_peer(self->offset, now, peer) != PT_ALLOWED)
+		return PT_OWN_LEASE;
+	if (peer->slot != self->slot || peer->generation != self->generation)
 		return PT_OWN_LEASE;
 	return PT_ALLOWED;
 }

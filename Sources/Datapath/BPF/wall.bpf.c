@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* The wall: the pool is answered on the mesh devices and lo, and nowhere else.
+/* The wall: the pool comes in and goes out on the mesh devices and lo, and nowhere else.
  *
  * Linux answers for each of its addresses on every interface. Without this, a neighbour on the LAN
- * that routes the pool to us would reach our services beside the tunnel.
+ * that routes the pool to us would reach our services beside the tunnel. And while the mesh device is
+ * down, its routes are gone and its address is not: what a service still has to say would follow the
+ * default route, in the clear.
  */
 #include "tables.bpf.h"
 
@@ -19,6 +21,7 @@ struct net_device {
 struct nf_hook_state {
 	__u8 pf;
 	struct net_device *in;
+	struct net_device *out;
 } __attribute__((preserve_access_index));
 
 struct sk_buff {
@@ -68,17 +71,27 @@ static __always_inline int touches_pool(const struct sk_buff *skb, int v4)
 	return v4 ? touches_pool_v4(header) : touches_pool_v6(header);
 }
 
-SEC("?netfilter")
-int wall(struct bpf_nf_ctx *ctx)
+/* No device reads as index 0, which is none of ours. */
+static __always_inline int judge(struct bpf_nf_ctx *ctx, __u32 ifindex, enum pt_reason reason)
 {
-	__u32 ifindex = ctx->state->in->ifindex;
-
 	if (ifindex == PT_LOOPBACK_IFINDEX || bpf_map_lookup_elem(&devices, &ifindex))
 		return PT_NF_ACCEPT;
 	if (!touches_pool(ctx->skb, ctx->state->pf == PT_PF_INET))
 		return PT_NF_ACCEPT;
-	count(PT_WALL, PT_BESIDE_TUNNEL, ctx->skb->len);
+	count(PT_WALL, reason, ctx->skb->len);
 	return PT_NF_DROP;
+}
+
+SEC("?netfilter")
+int arriving(struct bpf_nf_ctx *ctx)
+{
+	return judge(ctx, ctx->state->in->ifindex, PT_BESIDE_TUNNEL);
+}
+
+SEC("?netfilter")
+int leaving(struct bpf_nf_ctx *ctx)
+{
+	return judge(ctx, ctx->state->out->ifindex, PT_LEAVES_BESIDE_TUNNEL);
 }
 
 char LICENSE[] SEC("license") = "GPL";
