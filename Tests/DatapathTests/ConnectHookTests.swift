@@ -100,6 +100,17 @@ private final class HookedCgroup {
         #expect(counts.mapValues(\.packets) == [.staleGeneration: 1, .ownLease: 1])
     }
 
+    @Test func `a hook left behind refuses what the next peer of its slot may do`() throws {
+        var set = Who.tables
+        set.peers[Who.agent] = Who.entry(Who.agentSlot, Who.second)
+        set.rows[Who.agentSlot] = Who.second
+        let world = try World(set)
+        let cgroup = try HookedCgroup(world.tables, world.mount)
+        let said = try cgroup.connect("\(pool.ipv4(at: Who.node))", Who.web)
+        #expect(said.contains("Operation not permitted"))
+        #expect(try world.tables.counts(at: .connect).mapValues(\.packets) == [.ownLease: 1])
+    }
+
     @Test func `without the hook the call goes on`() throws {
         let world = try World()
         let cgroup = try HookedCgroup(world.tables, world.mount)
