@@ -48,3 +48,32 @@ package struct PolicyDocument: Codable, Equatable, Sendable {
 
     package init(name: PolicyName, text: String) { (self.name, self.text) = (name, text) }
 }
+
+// Sets are written in order, so that the same definition is always the same text.
+
+extension AgentDefinition {
+    private enum CodingKeys: CodingKey { case name, owner, groups, nodes, users, disabled }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(owner, forKey: .owner)
+        try container.encode(groups.sorted(), forKey: .groups)
+        try container.encode(nodes.sorted(), forKey: .nodes)
+        try container.encode(users.sorted(), forKey: .users)
+        try container.encode(disabled, forKey: .disabled)
+    }
+}
+
+extension ServiceDefinition {
+    private enum CodingKeys: CodingKey { case name, node, `protocol`, port, tags }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(node, forKey: .node)
+        try container.encode(`protocol`, forKey: .protocol)
+        try container.encode(port, forKey: .port)
+        try container.encode(tags.sorted(), forKey: .tags)
+    }
+}

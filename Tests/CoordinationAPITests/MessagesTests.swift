@@ -21,6 +21,20 @@ import Testing
         }
     }
 
+    @Test func `sets are written in order, so that one definition is one text`() throws {
+        let names = ["b", "d", "a", "c"]
+        let agent = AgentDefinition(
+            name: Sample.agent.name, owner: Sample.agent.owner, groups: Set(names.map(GroupName.init(unchecked:))),
+            nodes: Set(names.map(NodeName.init(unchecked:))), users: [30, 4, 1000])
+        let json = try text(agent)
+        #expect(json.contains(#""groups":["a","b","c","d"]"#) && json.contains(#""nodes":["a","b","c","d"]"#))
+        #expect(json.contains(#""users":[4,30,1000]"#))
+        let service = ServiceDefinition(
+            name: ServiceName(unchecked: "s"), node: NodeName(unchecked: "n"), protocol: .tcp,
+            port: try #require(Port(rawValue: 1)), tags: Set(names.map(TagName.init(unchecked:))))
+        #expect(try text(service).contains(#""tags":["a","b","c","d"]"#))
+    }
+
     @Test func `a document says for which mesh and when`() throws {
         #expect(
             try text(Sample.document(.removal(.agent(Sample.agent.name))))

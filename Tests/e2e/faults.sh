@@ -204,6 +204,26 @@ serve_coordinator
 fact "with the coordinator back the ledger answers again" wait_until 30 ledger_answers "$one"
 fact "and the vault does not" vault_is_silent "$one"
 
+echo "# a device that is down"
+before=$(packets node-b 'at the wall' 'leave beside the tunnel')
+lab exec node-b -- ip route add default via "$(underlay_address coordinator)"
+in_session "$one" curl --silent --max-time 8 --output /dev/null "http://$address_b:8081/slow" &
+started_pids+=("$!")
+wait_until 5 more_packets "$(packets node-b 'out of the node' 'answers')" node-b 'out of the node' 'answers'
+capture underlay "$work/clear.pcap" any "src host $address_b or dst host $address_b"
+clear_capture=$pid
+node_b=$(posternd_of node-b)
+kill -STOP "$node_b"
+lab exec node-b -- ip link set ptb down
+sleep 2
+stop_process "$clear_capture"
+kill -CONT "$node_b"
+fact "its service's answers do not leave in the clear by the default route" \
+    test "$(count_packets "$work/clear.pcap")" -eq 0
+fact "for the wall has dropped them" more_packets "$before" node-b 'at the wall' 'leave beside the tunnel'
+lab exec node-b -- ip route del default
+fact "the node brings its device up again" wait_until 20 ledger_answers "$one"
+
 echo "# policy that narrows"
 postern policy delete p.cedar >/dev/null
 fact "removing the policy closes the ledger to the running session" wait_until 5 ledger_is_silent "$one"
