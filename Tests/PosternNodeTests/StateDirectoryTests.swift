@@ -62,7 +62,6 @@ import Testing
         withExtendedLifetime(lock) {}
     }
 
-
     // MARK: - Files
 
     @Test func `a file comes back as it was written`() throws {
