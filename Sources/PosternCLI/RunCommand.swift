@@ -11,7 +11,8 @@ struct RunCommand: AsyncParsableCommand {
         usage: "postern run --agent <agent> [--user <user>] [--socket <path>] -- <command> ...",
         discussion: """
             The command gets the agent's own address and key on the mesh, reaches what policy allows and nothing else, \
-            and loses both when it ends. Its exit code is passed on; 125 means that Postern refused or lost it. \
+            and loses both when it ends. Its exit code is passed on: 127 and 126 for a \
+            command that is not there or cannot be run, as in a shell; 125 means that Postern refused or lost it. \
             The session's id, and what Postern has to say, go to standard error.
 
             Examples:

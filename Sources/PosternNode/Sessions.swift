@@ -50,7 +50,7 @@ extension Node {
                 outcome = .failure(error)
             }
             guard !Task.isCancelled else {
-                return connection.send(.failed("posternd stops; the session lives on until its lease ends"))
+                return connection.send(.failed("posternd stops; the session runs on until its lease ends or posternd starts again"))
             }
             await end(session)
             connection.send(outcome.response)
