@@ -50,7 +50,8 @@ extension Node {
                 outcome = .failure(error)
             }
             guard !Task.isCancelled else {
-                return connection.send(.failed("posternd stops; the session runs on until its lease ends or posternd starts again"))
+                let end = "until its lease ends or posternd starts again"
+                return connection.send(.failed("posternd stops; the session runs on \(end)"))
             }
             await end(session)
             connection.send(outcome.response)
