@@ -78,7 +78,7 @@ import Testing
 
     @Test func `a document past the limit is refused before anything else`() {
         let text = String(repeating: " ", count: Envelope.maximumLength + 1)
-        #expect(throws: EnvelopeError.tooLarge) {
+        #expect(throws: EnvelopeError.tooManySignatures) {
             try Envelope(document: text, signatures: []).document(signedByOneOf: trusted, of: Sample.mesh)
         }
     }
@@ -86,7 +86,7 @@ import Testing
     @Test func `too many signatures are refused before any is checked`() throws {
         let envelope = try Envelope(signing: Sample.document(), with: Sample.key)
         let many = Array(repeating: envelope.signatures[0], count: Envelope.maximumSignatures + 1)
-        #expect(throws: EnvelopeError.tooLarge) {
+        #expect(throws: EnvelopeError.tooManySignatures) {
             try Envelope(document: envelope.document, signatures: many)
                 .document(signedByOneOf: trusted, of: Sample.mesh)
         }
