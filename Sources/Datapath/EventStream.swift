@@ -5,7 +5,8 @@ internal import Mesh
 
 /// Reads the ring of events that the programs of this node write.
 ///
-/// The ring holds about three thousand; when nobody reads, newer ones are counted and not told.
+/// The ring holds about three thousand; when nobody reads, newer ones are counted and not told. Unchecked because it
+/// has one owner, and only calls that are exclusive (`mutating`) touch what libbpf keeps behind the pointer.
 @safe package struct EventStream: ~Copyable, @unchecked Sendable {
     // Sendable because there is one owner, and reading is `mutating`: two threads cannot read at once.
     private let ring: OpaquePointer
