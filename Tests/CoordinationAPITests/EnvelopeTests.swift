@@ -78,7 +78,7 @@ import Testing
 
     @Test func `a document past the limit is refused before anything else`() {
         let text = String(repeating: " ", count: Envelope.maximumLength + 1)
-        #expect(throws: EnvelopeError.tooManySignatures) {
+        #expect(throws: EnvelopeError.tooLarge) {
             try Envelope(document: text, signatures: []).document(signedByOneOf: trusted, of: Sample.mesh)
         }
     }
