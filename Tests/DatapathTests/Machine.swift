@@ -66,6 +66,7 @@ final class Namespace {
         name = "ptdp-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         try must("ip netns add \(name) && ip -n \(name) link set lo up")
         descriptor = unsafe open("/run/netns/\(name)", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure("cannot open the namespace \(name)") }
     }
 
     deinit {
@@ -75,12 +76,16 @@ final class Namespace {
 
     func ip(_ arguments: String) throws { try must("ip -n \(name) \(arguments)") }
 
+    /// Asked of the kernel itself: under load a program's words may come late, or not at all.
     func index(of interface: String) throws -> UInt32 {
-        let (status, output) = try run("ip", "-n", name, "-o", "link", "show", interface)
-        guard status == 0, let text = output.split(separator: ":").first, let index = UInt32(text) else {
-            throw Failure("no interface \(interface)")
+        let lookup = InterfaceLookup(interface)
+        let entered = unsafe pt_netns_run(
+            descriptor, { unsafe Unmanaged<InterfaceLookup>.fromOpaque($0!).takeUnretainedValue().perform() },
+            Unmanaged.passUnretained(lookup).toOpaque())
+        guard entered == 0, lookup.index != 0 else {
+            throw Failure("no interface \(interface) in \(name): \(entered), \(lookup.error)")
         }
-        return index
+        return lookup.index
     }
 
     /// A TCP listener in the namespace, on every address.
@@ -128,4 +133,18 @@ private func socketAddress(_ address: IPv4Address, _ port: UInt16) -> sockaddr_i
     result.sin_port = port.bigEndian
     result.sin_addr.s_addr = address.rawValue.bigEndian
     return result
+}
+
+/// Finds an interface by its name, on a thread that is in the namespace.
+private final class InterfaceLookup {
+    private let name: String
+    private(set) var index: UInt32 = 0
+    private(set) var error: Int32 = 0
+
+    init(_ name: String) { self.name = name }
+
+    func perform() {
+        index = unsafe if_nametoindex(name)
+        error = errno
+    }
 }
