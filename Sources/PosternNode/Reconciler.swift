@@ -61,29 +61,38 @@ package struct Reconciler: ~Copyable {
         var problems: [Problem] = []
         let changes = written.changes(to: plan.tables)
         do { try tables.tighten(changes) } catch {
-            // Half of the removals may have been made: only the kernel knows what its tables hold, and until they are
-            // as tight as planned nothing may pass.
+            // Half of the removals may have been made: what the kernel does not tell counts as still there, to be
+            // removed again, and until all is as tight as planned nothing may pass.
             written = (try? tables.read()) ?? written
             problems.append(Problem(device: nil, text: "\(error)"))
             removeDevices(notIn: plan, problems: &problems)
-            for (name, device) in plan.devices { takeDown(name, device.owner, at: places) }
+            for (name, device) in plan.devices { takeDown(name, device.owner, at: places, problems: &problems) }
             return problems
         }
         removeDevices(notIn: plan, problems: &problems)
+        for change in changes.tighten { written.apply(change) }
+        var isSafe = true
         for (name, device) in plan.devices.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             do { try setUp(name, device, at: places, problems: &problems) } catch {
                 problems.append(Problem(device: name, text: "device `\(name)`: \(error)"))
-                takeDown(name, device.owner, at: places)
+                isSafe = takeDown(name, device.owner, at: places, problems: &problems) && isSafe
             }
         }
-        do {
-            try tables.loosen(changes)
-            written = plan.tables
-        } catch {
-            written = (try? tables.read()) ?? written
-            problems.append(Problem(device: nil, text: "\(error)"))
-        }
+        // A device that is up without a classifier to rely on gets no table widened beside it.
+        if isSafe { loosen(changes, problems: &problems) }
         return problems
+    }
+
+    /// Where it stops half way, what the kernel holds is asked; if even that fails all counts as written, so that a
+    /// later plan takes away whatever may be there.
+    private mutating func loosen(_ changes: TableChanges, problems: inout [Problem]) {
+        for change in changes.loosen { written.apply(change) }
+        do { try tables.loosen(changes) } catch {
+            problems.append(Problem(device: nil, text: "\(error)"))
+            do { written = try tables.read() } catch {
+                problems.append(Problem(device: nil, text: "\(error)"))
+            }
+        }
     }
 }
 
@@ -182,9 +191,18 @@ extension Reconciler {
     }
 
     /// The last resort: a device that cannot be set up carries nothing.
-    private mutating func takeDown(_ name: DeviceName, _ owner: DeviceOwner, at places: [SessionID: SessionPlace]) {
+    @discardableResult
+    private mutating func takeDown(
+        _ name: DeviceName, _ owner: DeviceOwner, at places: [SessionID: SessionPlace], problems: inout [Problem]
+    ) -> Bool {
         standing[name] = nil
-        do { try openLinks(try place(of: owner, places)).bringDown(name) } catch { try? backend.delete(name) }
+        do {
+            do { try openLinks(try place(of: owner, places)).bringDown(name) } catch { try backend.delete(name) }
+            return true
+        } catch {
+            problems.append(Problem(device: name, text: "device `\(name)` should be down: \(error)"))
+            return false
+        }
     }
 
     private func place(
