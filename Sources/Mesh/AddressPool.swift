@@ -53,13 +53,15 @@ package struct AddressPool: Hashable, Sendable {
     }
 
     package func offset(of address: IPv6Address) -> MeshOffset? {
-        guard address.high == v6Prefix else { return nil }
+        guard contains(address) else { return nil }
         return UInt32(exactly: address.low).flatMap { MeshOffset(rawValue: $0) }
     }
 
     package func contains(_ address: IPv4Address) -> Bool {
         address.rawValue & ~(MeshOffset.count - 1) == v4Base.rawValue
     }
+
+    package func contains(_ address: IPv6Address) -> Bool { address.high == v6Prefix }
 
     package var v4Text: String { "\(v4Base)/\(Self.v4PrefixLength)" }
     package var v6Text: String { "\(IPv6Address(high: v6Prefix, low: 0))/\(Self.v6PrefixLength)" }

@@ -59,6 +59,86 @@ package struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension IPv6Address {
+    /// The text of RFC 4291 §2.2, without a zone and without the mixed form that ends in dotted IPv4.
+    package init?(_ text: String) {
+        guard text.utf8.count <= 39 else { return nil }
+        let halves = text.split(separator: "::", omittingEmptySubsequences: false).map { half in
+            half.isEmpty ? [] : half.split(separator: ":", omittingEmptySubsequences: false)
+        }
+        guard let head = halves.first, halves.count <= 2 else { return nil }
+        let tail = halves.count == 2 ? halves[1] : []
+        let missing = 8 - head.count - tail.count
+        guard halves.count == 2 ? missing >= 1 : missing == 0 else { return nil }
+        let groups = (head + Array(repeating: "0", count: missing) + tail).compactMap { group in
+            // UInt16 would take a sign, too.
+            (1...4).contains(group.utf8.count) && group.utf8.allSatisfy(isHexDigit) ? UInt16(group, radix: 16) : nil
+        }
+        guard groups.count == 8 else { return nil }
+        self.init(
+            high: groups[..<4].reduce(0) { $0 << 16 | UInt64($1) },
+            low: groups[4...].reduce(0) { $0 << 16 | UInt64($1) })
+    }
+
+    /// Sixteen bytes in network order.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 16 else { return nil }
+        self.init(
+            high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
+    }
+}
+
+private func isHexDigit(_ digit: UInt8) -> Bool {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+        UInt8(ascii: "A")...UInt8(ascii: "F"):
+        true
+    default: false
+    }
+}
+
+/// An address of either version of IP.
+package enum IPAddress: Hashable, Sendable, CustomStringConvertible {
+    case v4(IPv4Address)
+    case v6(IPv6Address)
+
+    package init?(_ text: String) {
+        if let address = IPv4Address(text) {
+            self = .v4(address)
+        } else if let address = IPv6Address(text) {
+            self = .v6(address)
+        } else {
+            return nil
+        }
+    }
+
+    /// Four or sixteen bytes in network order.
+    package init?(bytes: [UInt8]) {
+        if bytes.count == 4 {
+            self = .v4(IPv4Address(rawValue: bytes.reduce(0) { $0 << 8 | UInt32($1) }))
+        } else if let address = IPv6Address(bytes: bytes) {
+            self = .v6(address)
+        } else {
+            return nil
+        }
+    }
+
+    /// In network order.
+    package var bytes: [UInt8] {
+        switch self {
+        case .v4(let address): address.bytes
+        case .v6(let address): address.bytes
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .v4(let address): "\(address)"
+        case .v6(let address): "\(address)"
+        }
+    }
+}
+
 /// A TCP or UDP port, never zero.
 package struct Port: RawRepresentable, Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
     package let rawValue: UInt16
@@ -67,7 +147,8 @@ package struct Port: RawRepresentable, Hashable, Comparable, Codable, Sendable, 
         self.rawValue = rawValue
     }
     package init?(_ text: String) {
-        guard let value = UInt16(text), value != 0 else { return nil }
+        // UInt16 would take a sign, too.
+        guard text.utf8.allSatisfy({ (48...57).contains($0) }), let value = UInt16(text), value != 0 else { return nil }
         rawValue = value
     }
     package var description: String { String(rawValue) }
@@ -78,37 +159,4 @@ package struct Port: RawRepresentable, Hashable, Comparable, Codable, Sendable, 
 package enum TransportProtocol: UInt8, Codable, Sendable {
     case tcp = 6
     case udp = 17
-}
-
-/// Where a WireGuard socket answers on the underlay: `192.0.2.1:51820`.
-package struct Endpoint: Hashable, Codable, Sendable, CustomStringConvertible {
-    package let address: IPv4Address
-    package let port: Port
-
-    package init(address: IPv4Address, port: Port) { (self.address, self.port) = (address, port) }
-
-    package init?(_ text: String) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = IPv4Address(String(parts[0])), let port = Port(String(parts[1])) else {
-            return nil
-        }
-        self.init(address: address, port: port)
-    }
-
-    package var description: String { "\(address):\(port)" }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard let endpoint = Endpoint(text) else {
-            throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "`\(text.prefix(80))` is not ADDRESS:PORT")
-        }
-        self = endpoint
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(description)
-    }
 }

@@ -23,12 +23,35 @@ enum PeerRules {
 
     static func check(_ endpoint: Endpoint, pool: AddressPool) throws(Refusal) {
         guard !pool.contains(endpoint.address) else {
-            throw .invalid("the endpoint `\(endpoint)` is inside the mesh's own pool \(pool.v4Text)")
+            throw .invalid(
+                "the endpoint `\(endpoint)` is inside the mesh's own pool \(pool.v4Text), \(pool.v6Text)")
         }
-        switch endpoint.address.rawValue >> 24 {
-        case 0, 127, 224...255:
+        guard isReachable(endpoint.address) else {
             throw .invalid("nobody else can reach the endpoint `\(endpoint)`: give an address of the network between")
-        default: return
+        }
+    }
+
+    /// Whether other machines can send there at all.
+    private static func isReachable(_ address: IPAddress) -> Bool {
+        switch address {
+        case .v4(let address):
+            switch address.rawValue >> 24 {
+            case 0, 127, 224...255: false
+            default: true
+            }
+        case .v6(let address):
+            // ::/8 holds the loopback, the unspecified address and IPv4 in disguise; fe80::/10 means another
+            // machine on each link; ff00::/8 is multicast.
+            address.high >> 56 != 0 && address.high >> 56 != 0xff && address.high >> 54 != 0xfe80 >> 6
+        }
+    }
+}
+
+extension AddressPool {
+    fileprivate func contains(_ address: IPAddress) -> Bool {
+        switch address {
+        case .v4(let address): contains(address)
+        case .v6(let address): contains(address)
         }
     }
 }

@@ -18,7 +18,7 @@ package struct DeviceState: Equatable, Sendable {
 /// What a WireGuard device reports of one peer.
 package struct PeerState: Equatable, Sendable {
     package var allowedIPs: Set<IPPrefix>
-    /// Where its last authenticated packet came from; nil if unknown, or over IPv6.
+    /// Where its last authenticated packet came from; nil if unknown, or local to one link.
     package var endpoint: Endpoint?
     package var keepaliveSeconds: UInt16
     /// Nil when there was none.

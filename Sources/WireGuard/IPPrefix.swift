@@ -4,12 +4,7 @@ package import Mesh
 ///
 /// Bits behind the prefix are always zero, as the kernel and WireGuard keep them.
 package struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
-    package enum Address: Hashable, Sendable {
-        case v4(IPv4Address)
-        case v6(IPv6Address)
-    }
-
-    package let address: Address
+    package let address: IPAddress
     package let length: Int
 
     /// A network, or the one host when no length is given; nil for a length beyond 32.
@@ -34,7 +29,7 @@ package struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
     /// One IPv6 address, as a /128.
     package static func host(_ address: IPv6Address) -> IPPrefix { IPPrefix(.v6(address), 128) }
 
-    private init(_ address: Address, _ length: Int) { (self.address, self.length) = (address, length) }
+    private init(_ address: IPAddress, _ length: Int) { (self.address, self.length) = (address, length) }
 
     /// Whether any address is in both.
     package func overlaps(_ other: IPPrefix) -> Bool {
@@ -48,12 +43,7 @@ package struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    package var description: String {
-        switch address {
-        case .v4(let address): "\(address)/\(length)"
-        case .v6(let address): "\(address)/\(length)"
-        }
-    }
+    package var description: String { "\(address)/\(length)" }
 }
 
 extension IPPrefix {
@@ -61,59 +51,30 @@ extension IPPrefix {
     package init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let length = decimal(parts[1], as: UInt8.self).map(Int.init) else { return nil }
-        let address = String(parts[0])
-        if let v4 = IPv4Address(address) {
-            self.init(v4, length: length)
-        } else if let v6 = ipv6(address) {
-            self.init(v6, length: length)
-        } else {
-            return nil
+        guard let address = IPAddress(String(parts[0])) else { return nil }
+        self.init(address, length: length)
+    }
+
+    /// Nil for a length beyond that of the address.
+    package init?(_ address: IPAddress, length: Int) {
+        switch address {
+        case .v4(let address): self.init(address, length: length)
+        case .v6(let address): self.init(address, length: length)
         }
     }
 
     /// A network of addresses in network byte order: 4 bytes of IPv4, 16 of IPv6.
     init?(bytes: [UInt8], length: Int) {
-        switch bytes.count {
-        case 4: self.init(IPv4Address(rawValue: bytes.reduce(0) { $0 << 8 | UInt32($1) }), length: length)
-        case 16: self.init(ipv6(bytes: bytes), length: length)
-        default: return nil
-        }
+        guard let address = IPAddress(bytes: bytes) else { return nil }
+        self.init(address, length: length)
     }
 
     /// In network byte order.
-    var bytes: [UInt8] {
-        switch address {
-        case .v4(let address): address.bytes
-        case .v6(let address): address.bytes
-        }
-    }
+    var bytes: [UInt8] { address.bytes }
 }
 
 private func mask(_ length: Int) -> UInt64 {
     length <= 0 ? 0 : UInt64.max << UInt64(max(0, 64 - length))
-}
-
-private func ipv6(bytes: [UInt8]) -> IPv6Address {
-    IPv6Address(
-        high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
-}
-
-/// The text of RFC 4291 §2.2, without the mixed form that ends in dotted IPv4.
-private func ipv6(_ text: String) -> IPv6Address? {
-    let halves = text.split(separator: "::", omittingEmptySubsequences: false).map { half in
-        half.isEmpty ? [] : half.split(separator: ":", omittingEmptySubsequences: false)
-    }
-    guard let head = halves.first, halves.count <= 2 else { return nil }
-    let tail = halves.count == 2 ? halves[1] : []
-    let missing = 8 - head.count - tail.count
-    guard halves.count == 2 ? missing >= 1 : missing == 0 else { return nil }
-    let groups = head + Array(repeating: "0", count: missing) + tail
-    let values = groups.compactMap { group in
-        (1...4).contains(group.utf8.count) && group.utf8.first != UInt8(ascii: "+") ? UInt16(group, radix: 16) : nil
-    }
-    guard values.count == 8 else { return nil }
-    return IPv6Address(
-        high: values[..<4].reduce(0) { $0 << 16 | UInt64($1) }, low: values[4...].reduce(0) { $0 << 16 | UInt64($1) })
 }
 
 /// A number in plain digits: no sign, no space, nothing that overflows.

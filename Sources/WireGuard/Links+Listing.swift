@@ -1,5 +1,6 @@
 internal import CMnl
 internal import Glibc
+package import Mesh
 
 /// A network interface as the kernel lists it.
 package struct Link: Hashable, Sendable {
@@ -12,15 +13,10 @@ package struct Link: Hashable, Sendable {
 /// An address on an interface, with the network behind it.
 package struct LinkAddress: Hashable, Sendable {
     package let index: Int32
-    package let address: IPPrefix.Address
+    package let address: IPAddress
     package let length: Int
 
-    package var network: IPPrefix? {
-        switch address {
-        case .v4(let address): IPPrefix(address, length: length)
-        case .v6(let address): IPPrefix(address, length: length)
-        }
-    }
+    package var network: IPPrefix? { IPPrefix(address, length: length) }
 }
 
 /// Where a network is reached.

@@ -19,7 +19,8 @@ struct JoinCommand: AsyncParsableCommand {
     @Option(help: "The name of this node: lower-case letters, digits and `-`.")
     var name: String
 
-    @Option(help: "Where other nodes reach this one: ADDRESS:PORT. The port is WireGuard's, UDP.")
+    @Option(
+        help: "Where other nodes reach this one: ADDRESS:PORT, with IPv6 in brackets. The port is WireGuard's, UDP.")
     var endpoint: String
 
     @Option(help: "Where the node keeps its keys and its map (mode 0700).")
@@ -28,7 +29,7 @@ struct JoinCommand: AsyncParsableCommand {
     func run() async throws {
         try await reportingErrors {
             guard let endpoint = Endpoint(endpoint) else {
-                throw NodeError("`\(endpoint)` is not ADDRESS:PORT, such as 192.0.2.10:51820")
+                throw NodeError("`\(endpoint)` is not ADDRESS:PORT, such as 192.0.2.10:51820 or [2001:db8::10]:51820")
             }
             let token = try JoinToken(parsing: try readSecretFile(tokenFile, upTo: JoinToken.maximumLength))
             let request = Join.Request(token: token, name: try NodeName(name), endpoint: endpoint)

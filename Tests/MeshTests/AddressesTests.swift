@@ -1,3 +1,4 @@
+import Foundation
 import Mesh
 import Testing
 
@@ -40,18 +41,43 @@ import Testing
         #expect(IPv6Address(high: high, low: low).description == text)
     }
 
-    @Test(arguments: ["0", "65536", "-1", "", " 80", "80 ", "8e1"])
+    @Test(arguments: ["0", "65536", "-1", "", " 80", "80 ", "8e1", "+80"])
     func `what is no port is refused`(text: String) {
         #expect(Port(text) == nil)
     }
 
-    @Test func `an endpoint is an address and a port`() {
-        #expect(Endpoint("192.0.2.1:51820")?.description == "192.0.2.1:51820")
+    @Test(arguments: [
+        ("192.0.2.1:51820", "192.0.2.1:51820"), ("[2001:db8::1]:51820", "[2001:db8::1]:51820"),
+        ("[2001:DB8:0:0:0:0:0:1]:1", "[2001:db8::1]:1"), ("[::]:65535", "[::]:65535"),
+    ])
+    func `an endpoint is an address of either kind and a port`(text: String, expected: String) throws {
+        let endpoint = try #require(Endpoint(text))
+        #expect(endpoint.description == expected)
+        #expect(try JSONDecoder().decode([Endpoint].self, from: JSONEncoder().encode([endpoint])) == [endpoint])
     }
 
-    @Test(arguments: ["192.0.2.1", "192.0.2.1:", "192.0.2.1:0", ":51820", "a:1", "1.2.3.4:1:2", "[::1]:1"])
+    @Test(arguments: [
+        "192.0.2.1", "192.0.2.1:", "192.0.2.1:0", ":51820", "a:1", "1.2.3.4:1:2", "::1:1", "2001:db8::1:51820",
+        "[1.2.3.4]:1", "[::1]", "[::1]:", "[::1]1", "[]:1", "[:1", "[::1%eth0]:1", "[[::1]]:1", "[fe80::1]:0",
+        "[::1]:99999", "[-1::1]:1", "[::1]:+1", "", "[::ffff:1.2.3.4]:1",
+        "[" + String(repeating: "0:", count: 5000) + "]:1",
+    ])
     func `what is no endpoint is refused`(text: String) {
         #expect(Endpoint(text) == nil)
+    }
+
+    @Test(arguments: seeds)
+    func `IPv6 text and bytes are read as they are written`(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        for _ in 0..<200 {
+            // Words full of zeros, so that runs of them are shortened in every place.
+            let mask = UInt64.random(in: 0...255, using: &generator) &* 0x0101_0101_0101_0101
+            let address = IPv6Address(
+                high: .random(in: 0 ... .max, using: &generator) & mask,
+                low: .random(in: 0 ... .max, using: &generator) & ~mask)
+            #expect(IPv6Address(address.description) == address)
+            #expect(IPAddress(bytes: address.bytes) == .v6(address))
+        }
     }
 }
 

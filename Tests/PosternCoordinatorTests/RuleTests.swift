@@ -31,6 +31,18 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
         #expect(throws: Refusal.self) { try PeerRules.check(key) }
     }
 
+    @Test(arguments: [
+        ("192.0.2.1:1", true), ("[2001:db8::1]:1", true), ("[fd12::1]:1", true), ("127.0.0.1:1", false),
+        ("0.0.0.0:1", false), ("224.0.0.1:1", false), ("10.64.0.1:1", false), ("[::]:1", false), ("[::1]:1", false),
+        ("[fe80::1]:1", false), ("[ff02::1]:1", false), ("[::ffff:7f00:1]:1", false), ("[fd00:1:2:3::4]:1", false),
+    ])
+    func `an endpoint is one that other machines can reach outside the mesh`(text: String, good: Bool) throws {
+        let pool = try #require(
+            AddressPool(v4Base: IPv4Address(rawValue: 0x0a40_0000), v6Prefix: 0xfd00_0001_0002_0003))
+        let endpoint = try #require(Endpoint(text))
+        #expect(((try? PeerRules.check(endpoint, pool: pool)) != nil) == good)
+    }
+
     @Test func `a WireGuard key that was made as one is accepted`() throws {
         for _ in 0..<100 { try PeerRules.check(testKey()) }
     }

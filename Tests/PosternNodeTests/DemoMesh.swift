@@ -97,7 +97,7 @@ struct DemoMesh {
 
     private func endpoint(_ peer: PeerID) throws -> Endpoint {
         Endpoint(
-            address: IPv4Address(rawValue: 192 << 24 | 2 << 8 | peer.rawValue & 0xff),
+            address: .v4(IPv4Address(rawValue: 192 << 24 | 2 << 8 | peer.rawValue & 0xff)),
             port: try port(UInt16(clamping: 40_000 + peer.rawValue)))
     }
 }

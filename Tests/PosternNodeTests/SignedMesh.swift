@@ -112,6 +112,6 @@ struct SignedMesh {
     private func offset(_ number: UInt32) throws -> MeshOffset { try #require(MeshOffset(rawValue: 100 + number)) }
 
     private func endpoint(_ number: UInt32) throws -> Endpoint {
-        Endpoint(address: IPv4Address(rawValue: 192 << 24 | 2 << 8 | number), port: try port(51820))
+        Endpoint(address: .v4(IPv4Address(rawValue: 192 << 24 | 2 << 8 | number)), port: try port(51820))
     }
 }

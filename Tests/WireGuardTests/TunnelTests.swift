@@ -125,7 +125,7 @@ private final class Tunnel {
         _ wire: DeviceName, _ namespace: borrowing NetworkNamespace, _ backend: UserspaceBackend
     ) throws -> End {
         let links = try Links(in: namespace)
-        try links.add(underlay(number).address, length: 24, to: wire)
+        try links.add(underlayAddress(number), length: 24, to: wire)
         try links.bringUp(wire)
         let device = uniqueDevice()
         try namespace.entering { try backend.create(device, mtu: 1380) }
@@ -139,8 +139,10 @@ private final class Tunnel {
     }
 
     private static func underlay(_ number: UInt32) -> Endpoint {
-        Endpoint(address: IPv4Address(rawValue: 0xc000_0200 + number), port: Port("51820")!)
+        Endpoint(address: .v4(underlayAddress(number)), port: Port("51820")!)
     }
+
+    private static func underlayAddress(_ number: UInt32) -> IPv4Address { IPv4Address(rawValue: 0xc000_0200 + number) }
 
     private static func mesh(_ number: UInt32) -> IPv4Address { IPv4Address(rawValue: 0x0a04_0000 + number) }
 
