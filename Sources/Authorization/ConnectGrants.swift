@@ -1,13 +1,23 @@
 import Cedar
 package import Mesh
 
+/// What some agents may connect to, and when to ask again.
+package struct ConnectGrants: Equatable, Sendable {
+    /// Sorted by agent and service.
+    package let grants: [Grant]
+    /// The moment at which the grants may be others, also where nothing is granted yet; nil where time changes nothing.
+    package let nextChange: Timestamp?
+
+    package static let none = ConnectGrants(grants: [], nextChange: nil)
+}
+
 extension PolicySnapshot {
-    /// What the policies permit these agents to connect to, sorted by agent and service.
+    /// What the policies permit these agents to connect to at the moment `now`, nil if the time is not known.
     ///
     /// Says what `decide` says of every pair, at the cost of what the policies match and not of all pairs.
     package func connectGrants(
-        for agents: some Sequence<AgentName>, services: some Sequence<ServiceName>
-    ) -> [Grant] {
+        for agents: some Sequence<AgentName>, services: some Sequence<ServiceName>, now: Timestamp?
+    ) -> ConnectGrants {
         let agents = Set(agents).filter { self.agents[$0] != nil && disabledAgent(atOrAbove: $0) == nil }.sorted()
         let services = Set(services).filter { self.services[$0] != nil }.sorted()
         var principals = Matches(agents.map(\.entity), in: entities)
@@ -28,9 +38,10 @@ extension PolicySnapshot {
                 }
             }
         }
-        return permits.keys.filter { !forbidden.contains($0) }.sorted().map { pair in
+        let grants = permits.keys.filter { !forbidden.contains($0) }.sorted().map { pair in
             Grant(agent: agents[pair.agent], service: services[pair.service], policies: permits[pair] ?? [])
         }
+        return ConnectGrants(grants: grants, nextChange: nil)
     }
 }
 

@@ -9,6 +9,8 @@ package struct Decision: Equatable, Sendable {
         /// These policies forbid it.
         case forbidden([PolicyReference])
         case notPermitted
+        /// These policies permit it at other times.
+        case outsideWindow([PolicyReference])
         /// The agent, or the crew it stands below, is disabled, whatever the policies say.
         case disabled(AgentName)
         case unknownAgent
@@ -23,13 +25,16 @@ package struct Decision: Equatable, Sendable {
     package var policies: [PolicyReference] {
         switch reason {
         case .permitted(let policies), .forbidden(let policies): policies
-        case .notPermitted, .disabled, .unknownAgent, .unknownService: []
+        case .notPermitted, .outsideWindow, .disabled, .unknownAgent, .unknownService: []
         }
     }
 }
 
 extension PolicySnapshot {
-    package func decide(agent: AgentName, action: MeshAction, service: ServiceName) -> Decision {
+    /// Decides for the moment `now`, nil if the time is not known.
+    package func decide(
+        agent: AgentName, action: MeshAction, service: ServiceName, now: Timestamp?
+    ) -> Decision {
         guard agents[agent] != nil else { return Decision(reason: .unknownAgent) }
         guard services[service] != nil else { return Decision(reason: .unknownService) }
         if let disabled = disabledAgent(atOrAbove: agent) { return Decision(reason: .disabled(disabled)) }

@@ -3,13 +3,17 @@ package import Mesh
 
 extension PolicySnapshot {
     /// Why a decision is as it is, in a few lines for a person.
-    package func explain(agent: AgentName, action: MeshAction, service: ServiceName) -> String {
+    package func explain(
+        agent: AgentName, action: MeshAction, service: ServiceName, now: Timestamp?
+    ) -> String {
         let verb = action == .connect ? "connect" : "do `\(action)`"
         let question = "agent `\(agent)` may \(verb) to service `\(service)`"
         let denial = "denied: agent `\(agent)` may not \(verb) to service `\(service)`"
-        switch decide(agent: agent, action: action, service: service).reason {
+        switch decide(agent: agent, action: action, service: service, now: now).reason {
         case .permitted(let policies): return lines("allowed: \(question)", policies.map { "by \($0)" })
         case .forbidden(let policies): return lines("\(denial): a policy forbids it", policies.map { "by \($0)" })
+        case .outsideWindow(let policies):
+            return lines("\(denial) at this time", policies.map { "outside the time window of \($0)" })
         case .disabled(agent): return "\(denial): it is disabled"
         case .disabled(let crew): return "\(denial): agent `\(crew)` above it is disabled"
         case .unknownAgent: return "\(denial): there is no agent of that name"

@@ -12,14 +12,18 @@ package struct PolicyReference: Hashable, Codable, Sendable, CustomStringConvert
     package var description: String { "policy `\(id)` (\(document):\(line):\(column))" }
 }
 
-/// One compiled entry: this agent may open connections to that service.
+/// One compiled entry: this agent may open connections to that service, until then.
 package struct Grant: Hashable, Sendable {
     package let agent: AgentName
     package let service: ServiceName
     /// The permits that say so, in the order of their documents.
     package let policies: [PolicyReference]
+    /// The first moment at which it may be otherwise; nil where time changes nothing.
+    package let until: Timestamp?
 
-    package init(agent: AgentName, service: ServiceName, policies: [PolicyReference]) {
-        (self.agent, self.service, self.policies) = (agent, service, policies)
+    package init(
+        agent: AgentName, service: ServiceName, policies: [PolicyReference], until: Timestamp? = nil
+    ) {
+        (self.agent, self.service, self.policies, self.until) = (agent, service, policies, until)
     }
 }

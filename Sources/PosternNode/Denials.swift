@@ -39,10 +39,13 @@ extension Node {
     }
 
     private func reason(_ agent: AgentName, _ service: ServiceName, _ event: PacketEvent) -> String {
-        switch policy?.decide(agent: agent, action: .connect, service: service).reason {
+        let now = clock.utc(at: event.time)
+        return switch policy?.decide(agent: agent, action: .connect, service: service, now: now).reason {
         case .permitted: event.reason.description
         case .forbidden(let policies): "\(policies.map(\.description).joined(separator: ", ")) forbids it"
         case .notPermitted: "no policy permits it"
+        case .outsideWindow(let policies):
+            "outside the time window of \(policies.map(\.description).joined(separator: ", "))"
         case .disabled(let name): "agent `\(name)` is disabled"
         case .unknownAgent, .unknownService: "the mesh does not know one of them"
         case nil: "the policies cannot be read"

@@ -1,5 +1,6 @@
 import Authorization
 import CoordinationAPI
+import Datapath
 import Mesh
 
 extension Node {
@@ -31,9 +32,11 @@ extension Node {
         guard let policy else {
             throw NodeError("this node has no policies that can be read: nothing is allowed")
         }
-        let decision = policy.decide(agent: agent, action: .connect, service: service)
+        let now = clock.utc(at: .now())
+        let decision = policy.decide(agent: agent, action: .connect, service: service, now: now)
         return Explanation(
-            allowed: decision.isAllowed, text: policy.explain(agent: agent, action: .connect, service: service),
+            allowed: decision.isAllowed,
+            text: policy.explain(agent: agent, action: .connect, service: service, now: now),
             policies: decision.policies)
     }
 }

@@ -62,4 +62,6 @@ package struct ClockReading: Equatable, Sendable {
     package init(utc: Timestamp, boot: BootTime) { (self.utc, self.boot) = (utc, boot) }
 
     package func bootTime(of moment: Timestamp) -> BootTime { boot + (moment - utc) }
+
+    package func utc(at time: BootTime) -> Timestamp { utc + (time - boot) }
 }

@@ -33,17 +33,18 @@ package struct Planner: Sendable {
         guard own.key == node.key.publicKey else {
             return .nothing(because: "the mesh knows node `\(node.name)` by another WireGuard key: nothing may pass")
         }
-        let view = View(map: map, own: own, local: sessions, grants: grants(in: map, by: policy))
+        let view = View(
+            map: map, own: own, local: sessions, grants: grants(in: map, by: policy, now: clock.utc(at: now)))
         do {
             try numbering.assign(peers: view.peers, sockets: view.sockets)
             return try plan(view, sessions: sessions, clock: clock, problems: policy == nil ? [View.noPolicy] : [])
         } catch { return .nothing(because: "\(error)") }
     }
 
-    private func grants(in map: NetworkMap, by policy: PolicySnapshot?) -> [Grant] {
+    private func grants(in map: NetworkMap, by policy: PolicySnapshot?, now: Timestamp) -> [Grant] {
         guard let policy else { return [] }
         let agents = Set(map.sessions.values.map(\.agent))
-        return policy.connectGrants(for: agents.sorted(), services: map.services.keys.sorted())
+        return policy.connectGrants(for: agents.sorted(), services: map.services.keys.sorted(), now: now).grants
     }
 
     private func plan(

@@ -17,10 +17,10 @@ import Testing
         let (one, ledger) = (AgentName(unchecked: "one"), ServiceName(unchecked: "ledger"))
         let grant = Grant(
             agent: one, service: ledger, policies: [PolicyReference("a", line: 1), PolicyReference("b", line: 2)])
-        #expect(snapshot.connectGrants(for: Self.agents, services: Self.services) == [grant])
-        #expect(snapshot.connectGrants(for: [one, one], services: [ledger, ledger]) == [grant])
-        #expect(snapshot.connectGrants(for: [], services: Self.services).isEmpty)
-        #expect(snapshot.connectGrants(for: Self.agents, services: []).isEmpty)
+        #expect(snapshot.grants(for: Self.agents, services: Self.services) == [grant])
+        #expect(snapshot.grants(for: [one, one], services: [ledger, ledger]) == [grant])
+        #expect(snapshot.grants(for: [], services: Self.services).isEmpty)
+        #expect(snapshot.grants(for: Self.agents, services: []).isEmpty)
     }
 
     @Test(arguments: 0..<200)
@@ -32,12 +32,12 @@ import Testing
         var decided: [Grant] = []
         for agent in Self.agents.sorted() {
             for service in Self.services.sorted() {
-                let decision = snapshot.decide(agent: agent, action: .connect, service: service)
+                let decision = snapshot.decide(agent: agent, action: .connect, service: service, now: Demo.now)
                 guard decision.isAllowed else { continue }
                 decided.append(Grant(agent: agent, service: service, policies: decision.policies))
             }
         }
-        #expect(snapshot.connectGrants(for: Self.agents.shuffled(using: &random), services: Self.services) == decided)
+        #expect(snapshot.grants(for: Self.agents.shuffled(using: &random), services: Self.services) == decided)
     }
 
     private static func policy(_ random: inout SeededGenerator) -> String {

@@ -3,6 +3,9 @@ import Mesh
 
 /// One mesh for every test: two agents, a crew, two services.
 enum Demo {
+    /// 2027-01-15T08:00:00Z, a Friday.
+    static let now = Timestamp(rawValue: 1_800_000_000_000)
+
     static let agents = [
         agent("one", groups: ["research"]), agent("two"), agent("crew/writer"), agent("crew", groups: ["staff"]),
         agent("deep/er/one"), agent("gone", groups: ["research"], disabled: true), agent("gone/below"),
@@ -38,12 +41,23 @@ enum Demo {
 }
 
 extension PolicySnapshot {
-    func reason(_ agent: String, _ service: String, _ action: MeshAction = .connect) -> Decision.Reason {
-        decide(agent: AgentName(unchecked: agent), action: action, service: ServiceName(unchecked: service)).reason
+    func reason(
+        _ agent: String, _ service: String, _ action: MeshAction = .connect, now: Timestamp? = Demo.now
+    ) -> Decision.Reason {
+        decide(
+            agent: AgentName(unchecked: agent), action: action, service: ServiceName(unchecked: service), now: now
+        ).reason
     }
 
-    func explain(_ agent: String, _ service: String) -> String {
-        explain(agent: AgentName(unchecked: agent), action: .connect, service: ServiceName(unchecked: service))
+    func explain(_ agent: String, _ service: String, now: Timestamp? = Demo.now) -> String {
+        explain(
+            agent: AgentName(unchecked: agent), action: .connect, service: ServiceName(unchecked: service), now: now)
+    }
+}
+
+extension PolicySnapshot {
+    func grants(for agents: [AgentName], services: [ServiceName]) -> [Grant] {
+        connectGrants(for: agents, services: services, now: Demo.now).grants
     }
 }
 

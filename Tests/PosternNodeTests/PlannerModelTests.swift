@@ -111,7 +111,9 @@ private struct Model {
         }
         return mesh.map.services.values.allSatisfy { other in
             (other.node, other.port) != (service.node, service.port)
-                || policy.decide(agent: session.agent, action: .connect, service: other.name).isAllowed
+                || policy.decide(
+                    agent: session.agent, action: .connect, service: other.name, now: DemoMesh.moment
+                ).isAllowed
         }
     }
 
