@@ -1,16 +1,23 @@
 package import Mesh
 
-// The coordinator's API, version 1: JSON over HTTPS, mutual TLS on all but the first two.
+// The coordinator's API, version 1: JSON over HTTPS, mutual TLS on all but the first three.
 //
-//   GET    /v1/ca              the CA certificate in PEM: public, checked against the token's fingerprint
-//   POST   /v1/join            JoinRequest -> JoinResponse                    with a join token
-//   GET    /v1/map             ?have=V&applied=V -> MapResponse               nodes; held up to 1 s while unchanged
-//   POST   /v1/sessions        SessionRequest -> SessionResponse              nodes
-//   DELETE /v1/sessions/{id}   -> VersionResponse                             the session's node, admins
-//   GET    /v1/confirmations   ?version=V&node=N… -> ConfirmationResponse     nodes; held up to 2 s
-//   POST   /v1/changes         ChangeRequest -> VersionResponse               admins
-//   GET    /v1/registry        -> Registry                                    admins
-//   POST   /v1/join-tokens     JoinTokenRequest -> JoinToken                  admins
+//   GET    /v1/ca                  the CA certificate in PEM: public, checked against the token's fingerprint
+//   POST   /v1/join/challenge      ChallengeRequest -> Challenge
+//   POST   /v1/join                JoinRequest -> JoinResponse                    with a join token
+//   GET    /v1/map                 ?epoch=E&version=V -> MapEvent, a line each    nodes; does not end (MapStream.swift)
+//   GET    /v1/map                 ?have=V&applied=V -> MapResponse               nodes; held up to 1 s while unchanged
+//   POST   /v1/applied             AppliedRequest -> VersionResponse              nodes
+//   POST   /v1/node                NodeRequest -> VersionResponse                 nodes
+//   POST   /v1/node/certificate    NodeCertificateRequest -> CertificateResponse  nodes
+//   POST   /v1/sessions            SessionRequest -> SessionResponse              nodes
+//   DELETE /v1/sessions/{id}       -> VersionResponse                             the session's node, admins
+//   GET    /v1/confirmations       ?version=V&node=N… -> ConfirmationResponse     nodes; held up to 2 s
+//   POST   /v1/changes             ChangeRequest -> VersionResponse               admins
+//   GET    /v1/registry            -> Registry                                    admins
+//   GET    /v1/statements          -> StatementsResponse                          admins
+//   POST   /v1/admin-certificates  AdminCertificateRequest -> CertificateResponse admins
+//   POST   /v1/join-tokens         JoinTokenRequest -> JoinToken                  admins
 //
 // Every refusal is an ErrorResponse with a status that fits.
 
@@ -21,9 +28,11 @@ package struct JoinRequest: Codable, Sendable, CustomStringConvertible, CustomRe
     package let request: String
     /// A ``NodeStatement``, signed with that same key.
     package let statement: Envelope
+    /// That the node holds its WireGuard key.
+    package let proof: PossessionProof?
 
-    package init(secret: String, request: String, statement: Envelope) {
-        (self.secret, self.request, self.statement) = (secret, request, statement)
+    package init(secret: String, request: String, statement: Envelope, proof: PossessionProof? = nil) {
+        (self.secret, self.request, self.statement, self.proof) = (secret, request, statement, proof)
     }
 
     package var description: String { "redacted" }
@@ -62,7 +71,8 @@ package struct MapMessage: Codable, Equatable, Sendable {
     package let mesh: MeshDomain
     package let pool: AddressPool
     package let version: UInt64
-    /// Agents, services and policies, each signed by an admin.
+    /// Admins (with removals of admins, in the order in which they were made), agents, services and policies, each
+    /// signed by an admin.
     package let definitions: [Envelope]
     package let nodes: [NodeEntry]
     package let sessions: [SessionEntry]
@@ -85,10 +95,15 @@ package struct MapMessage: Codable, Equatable, Sendable {
         package let peer: PeerID
         package let offset: MeshOffset
         package let expires: Timestamp
+        /// However often it is renewed, the session ends then.
+        package let maximum: Timestamp
         package let statement: Envelope
 
-        package init(peer: PeerID, offset: MeshOffset, expires: Timestamp, statement: Envelope) {
-            (self.peer, self.offset, self.expires, self.statement) = (peer, offset, expires, statement)
+        package init(
+            peer: PeerID, offset: MeshOffset, expires: Timestamp, maximum: Timestamp, statement: Envelope
+        ) {
+            (self.peer, self.offset, self.statement) = (peer, offset, statement)
+            (self.expires, self.maximum) = (expires, maximum)
         }
     }
 
@@ -112,10 +127,13 @@ package struct SessionResponse: Codable, Sendable {
     package let peer: PeerID
     package let offset: MeshOffset
     package let expires: Timestamp
+    /// However often it is renewed, the session ends then.
+    package let maximum: Timestamp
     package let version: UInt64
 
-    package init(peer: PeerID, offset: MeshOffset, expires: Timestamp, version: UInt64) {
-        (self.peer, self.offset, self.expires, self.version) = (peer, offset, expires, version)
+    package init(peer: PeerID, offset: MeshOffset, expires: Timestamp, maximum: Timestamp, version: UInt64) {
+        (self.peer, self.offset, self.version) = (peer, offset, version)
+        (self.expires, self.maximum) = (expires, maximum)
     }
 }
 
@@ -152,23 +170,37 @@ package struct JoinTokenRequest: Codable, Sendable {
 package struct Registry: Codable, Equatable, Sendable {
     package var mesh: MeshDomain
     package var version: UInt64
+    package var admins: [Admin]
     package var nodes: [Node]
     package var agents: [AgentDefinition]
     package var services: [ServiceDefinition]
     package var policies: [PolicyDocument]
     package var sessions: [Session]
 
+    /// An admin whose signatures count.
+    package struct Admin: Codable, Equatable, Sendable {
+        package var name: UserName
+        package var key: Fingerprint
+
+        package init(name: UserName, key: Fingerprint) { (self.name, self.key) = (name, key) }
+    }
+
     /// A node, with the version of the map that it last said it applied, and when.
     package struct Node: Codable, Equatable, Sendable {
         package var name: NodeName
         package var address: String
-        package var endpoint: Endpoint
+        package var endpoints: [Endpoint]
         package var applied: UInt64?
         package var seenAt: Timestamp?
+        /// When its certificate ends, if it is not renewed.
+        package var certificateExpires: Timestamp?
 
-        package init(name: NodeName, address: String, endpoint: Endpoint, applied: UInt64?, seenAt: Timestamp?) {
-            (self.name, self.address, self.endpoint) = (name, address, endpoint)
-            (self.applied, self.seenAt) = (applied, seenAt)
+        package init(
+            name: NodeName, address: String, endpoints: [Endpoint], applied: UInt64?, seenAt: Timestamp?,
+            certificateExpires: Timestamp? = nil
+        ) {
+            (self.name, self.address, self.endpoints) = (name, address, endpoints)
+            (self.applied, self.seenAt, self.certificateExpires) = (applied, seenAt, certificateExpires)
         }
     }
 
@@ -186,17 +218,17 @@ package struct Registry: Codable, Equatable, Sendable {
     }
 
     package init(
-        mesh: MeshDomain, version: UInt64, nodes: [Node], agents: [AgentDefinition], services: [ServiceDefinition],
-        policies: [PolicyDocument], sessions: [Session]
+        mesh: MeshDomain, version: UInt64, admins: [Admin] = [], nodes: [Node], agents: [AgentDefinition],
+        services: [ServiceDefinition], policies: [PolicyDocument], sessions: [Session]
     ) {
-        (self.mesh, self.version, self.nodes, self.agents) = (mesh, version, nodes, agents)
+        (self.mesh, self.version, self.admins, self.nodes, self.agents) = (mesh, version, admins, nodes, agents)
         (self.services, self.policies, self.sessions) = (services, policies, sessions)
     }
 }
 
 /// Why the coordinator refused.
 package struct ErrorResponse: Codable, Error, Equatable, Sendable, CustomStringConvertible {
-    /// A word that programs may rely on: `invalid`, `unauthenticated`, `forbidden`, `missing`, `conflict`, `internal`.
+    /// A word that programs may rely on: `invalid`, `unauthenticated`, `forbidden`, `missing`, `conflict`, `busy`, `internal`.
     package let code: String
     /// A sentence for people.
     package let message: String

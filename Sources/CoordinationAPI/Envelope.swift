@@ -57,10 +57,17 @@ extension Envelope {
     package init(signing document: Document, with key: P256.Signing.PrivateKey) throws(EnvelopeError) {
         do {
             let text = String(decoding: try JSON.encode(document), as: UTF8.self)
-            let signature = try key.signature(for: Self.signedBytes(of: text))
-            self.init(
-                document: text,
-                signatures: [
+            self = try Envelope(document: text, signatures: []).signed(also: key)
+        } catch { throw .unreadable("\(error)") }
+    }
+
+    /// The same document, signed by another key as well.
+    package func signed(also key: P256.Signing.PrivateKey) throws(EnvelopeError) -> Envelope {
+        do {
+            let signature = try key.signature(for: Self.signedBytes(of: document))
+            return Envelope(
+                document: document,
+                signatures: signatures + [
                     Signature(
                         key: encodeBase64(Array(key.publicKey.x963Representation)),
                         value: encodeBase64(Array(signature.rawRepresentation)))
@@ -105,6 +112,9 @@ package struct Fingerprint: Hashable, Codable, Sendable, CustomStringConvertible
 
     /// Of the bytes themselves.
     package init(of bytes: [UInt8]) { description = "sha256:" + hex(SHA256.hash(data: bytes)) }
+
+    /// From a digest that was made already.
+    init(digest: [UInt8]) { description = "sha256:" + hex(digest) }
 
     /// Of a public key in its uncompressed form.
     package init(of key: P256.Signing.PublicKey) { self.init(of: Array(key.x963Representation)) }

@@ -46,12 +46,13 @@ extension NetworkMap {
         package var peer: PeerID
         package var offset: MeshOffset
         package var key: WireGuardPublicKey
-        package var endpoint: Endpoint
+        /// In order of preference; at least one.
+        package var endpoints: [Endpoint]
 
         package init(
-            name: NodeName, peer: PeerID, offset: MeshOffset, key: WireGuardPublicKey, endpoint: Endpoint
+            name: NodeName, peer: PeerID, offset: MeshOffset, key: WireGuardPublicKey, endpoints: [Endpoint]
         ) {
-            (self.name, self.peer, self.offset, self.key, self.endpoint) = (name, peer, offset, key, endpoint)
+            (self.name, self.peer, self.offset, self.key, self.endpoints) = (name, peer, offset, key, endpoints)
         }
     }
 
@@ -63,15 +64,18 @@ extension NetworkMap {
         package var peer: PeerID
         package var offset: MeshOffset
         package var key: WireGuardPublicKey
-        package var endpoint: Endpoint
+        /// In order of preference; none when the session only ever speaks first.
+        package var endpoints: [Endpoint]
         package var expires: Timestamp
+        /// However often it is renewed, the session ends then.
+        package var maximum: Timestamp
 
         package init(
             id: SessionID, agent: AgentName, node: NodeName, peer: PeerID, offset: MeshOffset,
-            key: WireGuardPublicKey, endpoint: Endpoint, expires: Timestamp
+            key: WireGuardPublicKey, endpoints: [Endpoint], expires: Timestamp, maximum: Timestamp
         ) {
             (self.id, self.agent, self.node, self.peer, self.offset) = (id, agent, node, peer, offset)
-            (self.key, self.endpoint, self.expires) = (key, endpoint, expires)
+            (self.key, self.endpoints, self.expires, self.maximum) = (key, endpoints, expires, maximum)
         }
     }
 }

@@ -84,7 +84,8 @@ struct RegistryView {
             headers: ["NAME", "ADDRESS", "ENDPOINT", "APPLIED", "SEEN"],
             rows: registry.nodes.map {
                 [
-                    $0.name.description, $0.address, $0.endpoint.description, $0.applied.map { "\($0)" } ?? "",
+                    $0.name.description, $0.address, $0.endpoints.map(\.description).joined(separator: ", "),
+                    $0.applied.map { "\($0)" } ?? "",
                     $0.seenAt.map { "\(Span(now - $0)) ago" } ?? "never",
                 ]
             })

@@ -33,7 +33,7 @@ struct Coordinator: Sendable {
             try ca.issueNode(name, request: claim.request, at: now)
         }
         versions.ring()
-        logger.info("node `\(name)` joined from `\(claim.statement.endpoint)`")
+        logger.info("node `\(name)` joined, at \(claim.statement.endpoints.map { "`\($0)`" }.joined(separator: ", "))")
         return JoinResponse(
             mesh: settings.domain, pool: settings.pool, certificate: certificate.pem,
             adminKey: try await firstAdmin().key)

@@ -17,7 +17,7 @@ package struct Definitions: Equatable, Sendable {
         case .agent(let agent): agents[agent.name] = agent
         case .service(let service): services[service.name] = service
         case .policy(let policy): policies[policy.name] = policy
-        case .removal, .node, .session: break
+        case .admin, .removal, .node, .session, .renewal, .sessionEnd, .checkpoint: break
         }
     }
 
@@ -31,7 +31,9 @@ package struct Definitions: Equatable, Sendable {
                 throw .invalid("policy document `\(policy.name)` is longer than \(PolicyDocument.maximumLength) bytes")
             }
         case .removal(let entry): return try remove(entry)
-        case .node, .session: throw .forbidden("a node says this of itself; an admin cannot")
+        case .admin: throw .invalid("admins cannot be added yet")
+        case .node, .session, .renewal, .sessionEnd, .checkpoint:
+            throw .forbidden("a node says this of itself; an admin cannot")
         }
         take(statement)
     }
@@ -47,6 +49,7 @@ package struct Definitions: Equatable, Sendable {
             case .agent(let name): agents.removeValue(forKey: name) != nil
             case .service(let name): services.removeValue(forKey: name) != nil
             case .policy(let name): policies.removeValue(forKey: name) != nil
+            case .admin, .node: false
             }
         guard found else { throw .missing("there is no \(entry.kind) `\(entry.name)` to remove") }
     }
@@ -66,36 +69,5 @@ package struct Definitions: Equatable, Sendable {
 
     private func snapshot(of policies: some Sequence<PolicyDocument>) throws -> PolicySnapshot {
         try PolicySnapshot(policies: policies, agents: agents.values, services: services.values, nodes: nodes)
-    }
-}
-
-extension Statement {
-    /// The entry that the statement makes, changes or removes, where it is one of an admin's.
-    var entry: Entry? {
-        switch self {
-        case .agent(let agent): .agent(agent.name)
-        case .service(let service): .service(service.name)
-        case .policy(let policy): .policy(policy.name)
-        case .removal(let entry): entry
-        case .node, .session: nil
-        }
-    }
-}
-
-extension Entry {
-    var kind: String {
-        switch self {
-        case .agent: "agent"
-        case .service: "service"
-        case .policy: "policy"
-        }
-    }
-
-    var name: String {
-        switch self {
-        case .agent(let name): name.rawValue
-        case .service(let name): name.rawValue
-        case .policy(let name): name.rawValue
-        }
     }
 }

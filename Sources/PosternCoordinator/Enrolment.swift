@@ -25,7 +25,7 @@ package struct JoinClaim: Sendable {
         }
         try Freshness.check(document.madeAt, now: now)
         try PeerRules.check(statement.key)
-        try PeerRules.check(statement.endpoint, pool: pool)
+        for endpoint in statement.endpoints { try PeerRules.check(endpoint, pool: pool) }
         (self.statement, envelope) = (statement, join.statement)
     }
 }

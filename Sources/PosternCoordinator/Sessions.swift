@@ -32,7 +32,7 @@ package struct SessionClaim: Sendable {
         }
         try Freshness.check(document.madeAt, now: now)
         try PeerRules.check(statement.key)
-        try PeerRules.check(statement.endpoint, pool: pool)
+        for endpoint in statement.endpoints { try PeerRules.check(endpoint, pool: pool) }
         (self.statement, self.envelope) = (statement, envelope)
     }
 }

@@ -74,7 +74,7 @@ package enum Join {
     private static func ask(
         _ request: Request, anchor: TrustAnchor, tlsKey: SigningKey, key: WireGuardPublicKey, now: Timestamp
     ) async throws -> JoinResponse {
-        let statement = NodeStatement(name: request.name, key: key, endpoint: request.endpoint)
+        let statement = NodeStatement(name: request.name, key: key, endpoints: [request.endpoint])
         let document = Document(mesh: request.token.mesh, madeAt: now, statement: .node(statement))
         let id = SPIFFEID(mesh: request.token.mesh, role: .node(request.name))
         let body = JoinRequest(

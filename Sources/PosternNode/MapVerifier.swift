@@ -54,7 +54,7 @@ package struct MapVerifier: Sendable {
             case .agent(let agent): map.agents[agent.name] = agent
             case .service(let service): map.services[service.name] = service
             case .policy(let policy): map.policies[policy.name] = policy
-            case .removal, .node, .session:
+            case .admin, .removal, .node, .session, .renewal, .sessionEnd, .checkpoint:
                 throw NodeError("the map holds, among its definitions, a statement that is none")
             }
         }
@@ -84,7 +84,7 @@ package struct MapVerifier: Sendable {
         }
         let node = NetworkMap.Node(
             name: statement.name, peer: entry.peer, offset: entry.offset, key: statement.key,
-            endpoint: statement.endpoint)
+            endpoints: statement.endpoints)
         return (node, certificate.publicKey)
     }
 
@@ -107,8 +107,9 @@ package struct MapVerifier: Sendable {
                 }
                 map.sessions[said.id] = NetworkMap.Session(
                     id: said.id, agent: said.agent, node: said.node, peer: entry.peer, offset: entry.offset,
-                    key: said.key, endpoint: said.endpoint,
-                    expires: min(entry.expires, map.issuedAt + Self.longestLease))
+                    key: said.key, endpoints: said.endpoints,
+                    expires: min(entry.expires, entry.maximum, map.issuedAt + Self.longestLease),
+                    maximum: entry.maximum)
             } catch { leftOut.append("peer \(entry.peer) is left out: \(error)") }
         }
     }

@@ -116,7 +116,7 @@ extension Planner {
         var peers: [WireGuardPublicKey: PeerConfiguration] = [:]
         for name in view.grantedNodes(of: session.agent) {
             guard let node = view.map.nodes[name] else { continue }
-            peers[node.key] = peer(at: node.offset, endpoint: node.endpoint, pool: view.map.pool)
+            peers[node.key] = peer(at: node.offset, endpoint: node.endpoints.first, pool: view.map.pool)
         }
         return DevicePlan(
             owner: .session(session.id),

@@ -1,4 +1,5 @@
 import CoordinationAPI
+import Crypto
 import Mesh
 import Testing
 
@@ -11,9 +12,15 @@ import Testing
             #"{"service":{"name":"ledger","node":"node-a","port":8080,"protocol":"tcp","tags":["prod"]}}"#,
             #"{"policy":{"name":"demo.cedar","text":"permit (principal, action, resource);"}}"#,
             #"{"removal":{"agent":"crew/writer"}}"#, #"{"removal":{"service":"ledger"}}"#,
-            #"{"removal":{"policy":"demo.cedar"}}"#,
-            #"{"node":{"endpoint":"192.0.2.1:51820","key":"\#(key)","name":"node-a"}}"#,
-            #"{"session":{"agent":"crew/writer","endpoint":"192.0.2.1:51820","id":"\#(Sample.session)","key":"\#(key)","node":"node-a"}}"#,
+            #"{"removal":{"policy":"demo.cedar"}}"#, #"{"removal":{"admin":"bob"}}"#,
+            #"{"removal":{"node":"node-a"}}"#,
+            #"{"node":{"endpoints":["192.0.2.1:51820"],"key":"\#(key)","name":"node-a"}}"#,
+            #"{"session":{"agent":"crew/writer","endpoints":["192.0.2.1:51820"],"id":"\#(Sample.session)","key":"\#(key)","node":"node-a"}}"#,
+            #"{"session":{"agent":"crew/writer","endpoints":[],"id":"\#(Sample.session)","key":"\#(key)","node":"node-a"}}"#,
+            #"{"renewal":{"expires":1769850000000,"id":"\#(Sample.session)"}}"#,
+            #"{"sessionEnd":"\#(Sample.session)"}"#,
+            #"{"admin":{"key":"\#(SigningPublicKey(Sample.key.publicKey))","name":"bob"}}"#,
+            #"{"checkpoint":{"admins":"\#(Fingerprint(of: [2]))","epoch":1,"notAfter":1769850000000,"policies":"\#(Fingerprint(of: [3]))","statements":"\#(Fingerprint(of: [1]))","version":7}}"#,
         ]
         #expect(try Sample.statements().map(text) == expected)
         for (statement, json) in zip(try Sample.statements(), expected) {
@@ -91,14 +98,21 @@ import Testing
     }
 
     @Test(arguments: [
-        "{}", #"{"agent":1}"#, #"{"king":{}}"#, #"{"removal":{}}"#, #"{"removal":{"node":"node-a"}}"#,
+        "{}", #"{"agent":1}"#, #"{"king":{}}"#, #"{"removal":{}}"#, #"{"removal":{"session":"node-a"}}"#,
         #"{"removal":{"agent":"a","service":"b"}}"#, #"{"removal":{"agent":"A"}}"#, "[]", "null", "",
         #"{"agent":{"name":"a","owner":"ana","groups":[],"nodes":[],"users":[]}}"#,
         #"{"service":{"name":"a","node":"n","port":0,"protocol":"tcp","tags":[]}}"#,
         #"{"service":{"name":"a","node":"n","port":65536,"protocol":"tcp","tags":[]}}"#,
         #"{"service":{"name":"a","node":"n","port":80,"protocol":"sctp","tags":[]}}"#,
-        #"{"node":{"name":"a","key":"AAAA","endpoint":"192.0.2.1:51820"}}"#,
-        #"{"node":{"name":"a","key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=","endpoint":"192.0.2.1"}}"#,
+        #"{"node":{"name":"a","key":"AAAA","endpoints":["192.0.2.1:51820"]}}"#,
+        #"{"node":{"name":"a","key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=","endpoints":["192.0.2.1"]}}"#,
+        #"{"node":{"name":"a","key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=","endpoints":[]}}"#,
+        #"{"node":{"name":"a","key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=","endpoints":["192.0.2.1:1","192.0.2.1:1"]}}"#,
+        #"{"node":{"name":"a","key":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=","endpoints":["192.0.2.1:1","192.0.2.1:2","192.0.2.1:3","192.0.2.1:4","192.0.2.1:5","192.0.2.1:6","192.0.2.1:7","192.0.2.1:8","192.0.2.1:9"]}}"#,
+        #"{"admin":{"name":"bob","key":"AAAA"}}"#,
+        #"{"admin":{"name":"bob","key":"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}"#,
+        #"{"renewal":{"id":"00112233445566778899aabbccddeeff"}}"#, #"{"sessionEnd":{"id":"0"}}"#,
+        #"{"checkpoint":{"epoch":-1,"version":1}}"#,
     ])
     func `what is no statement is refused`(json: String) {
         #expect(throws: MessageError.self) { try JSON.decode(Statement.self, from: Array(json.utf8)) }

@@ -40,11 +40,26 @@ enum Sample {
             .removal(.agent(agent.name)),
             .removal(.service(ServiceName(unchecked: "ledger"))),
             .removal(.policy(PolicyName(unchecked: "demo.cedar"))),
-            .node(NodeStatement(name: node, key: try wireGuardKey(), endpoint: try endpoint())),
+            .removal(.admin(UserName(unchecked: "bob"))),
+            .removal(.node(node)),
+            .node(NodeStatement(name: node, key: try wireGuardKey(), endpoints: [try endpoint()])),
             .session(
                 SessionStatement(
-                    id: session, agent: agent.name, node: node, key: try wireGuardKey(), endpoint: try endpoint())),
+                    id: session, agent: agent.name, node: node, key: try wireGuardKey(), endpoints: [try endpoint()])),
+            .session(
+                SessionStatement(
+                    id: session, agent: agent.name, node: node, key: try wireGuardKey(), endpoints: [])),
+            .renewal(SessionRenewal(id: session, expires: moment)),
+            .sessionEnd(session),
+            .admin(AdminStatement(name: UserName(unchecked: "bob"), key: SigningPublicKey(key.publicKey))),
+            .checkpoint(checkpoint()),
         ]
+    }
+
+    static func checkpoint(epoch: UInt64 = 1, version: UInt64 = 7) -> Checkpoint {
+        Checkpoint(
+            epoch: epoch, version: version, statements: Fingerprint(of: [1]), admins: Fingerprint(of: [2]),
+            policies: Fingerprint(of: [3]), notAfter: moment)
     }
 
     static func document(_ statement: Statement = .agent(agent), mesh: MeshDomain = mesh) -> Document {

@@ -110,11 +110,12 @@ import Testing
             mesh: MeshDomain(unchecked: "demo.internal"), version: 3,
             nodes: [
                 .init(
-                    name: node, address: "10.64.0.1", endpoint: try #require(Endpoint("192.0.2.1:51820")), applied: 3,
+                    name: node, address: "10.64.0.1", endpoints: [try #require(Endpoint("192.0.2.1:51820"))],
+                    applied: 3,
                     seenAt: Sample.now + .seconds(-2)),
                 .init(
                     name: NodeName(unchecked: "node-b"), address: "10.64.0.2",
-                    endpoint: try #require(Endpoint("192.0.2.2:51820")), applied: nil, seenAt: nil),
+                    endpoints: [try #require(Endpoint("192.0.2.2:51820"))], applied: nil, seenAt: nil),
             ],
             agents: [
                 AgentDefinition(

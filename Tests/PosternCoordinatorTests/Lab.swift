@@ -151,7 +151,7 @@ struct TestNode: Sendable {
     init(_ name: String) throws { self.name = try NodeName(name) }
 
     func statement(key: WireGuardPublicKey? = nil, endpoint: String = "192.0.2.7:51820") throws -> Statement {
-        .node(NodeStatement(name: name, key: key ?? self.key, endpoint: try #require(Endpoint(endpoint))))
+        .node(NodeStatement(name: name, key: key ?? self.key, endpoints: [try #require(Endpoint(endpoint))]))
     }
 
     func request(_ secret: String, in lab: Lab, statement: Statement? = nil) throws -> JoinRequest {
@@ -167,7 +167,7 @@ struct TestNode: Sendable {
     ) throws -> SessionRequest {
         let statement = SessionStatement(
             id: id, agent: try AgentName(agent), node: node ?? name, key: key,
-            endpoint: try #require(Endpoint("192.0.2.7:51900")))
+            endpoints: [try #require(Endpoint("192.0.2.7:51900"))])
         return SessionRequest(statement: try lab.signed(.session(statement), by: signer ?? tls, after: after))
     }
 }

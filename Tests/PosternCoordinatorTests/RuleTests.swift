@@ -142,7 +142,7 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
         let (key, mesh) = (SigningKey(), try MeshDomain("acme.example"))
         let statement = SessionStatement(
             id: testSession(), agent: try AgentName("a"), node: try NodeName("web-1"), key: testKey(),
-            endpoint: try #require(Endpoint("192.0.2.7:51900")))
+            endpoints: [try #require(Endpoint("192.0.2.7:51900"))])
         let envelope = try Envelope(
             signing: Document(mesh: mesh, madeAt: now, statement: .session(statement)), with: key.privateKey)
         var generator = SystemRandomNumberGenerator()

@@ -14,7 +14,8 @@ import Testing
             let map = try #require(try await lab.nodeClient(node).get("/v1/map").read(MapResponse.self).map)
             #expect(map.version == started.version)
             let entry = MapMessage.SessionEntry(
-                peer: started.peer, offset: started.offset, expires: started.expires, statement: request.statement)
+                peer: started.peer, offset: started.offset, expires: started.expires,
+                maximum: started.maximum, statement: request.statement)
             #expect(map.sessions == [entry])
             #expect(map.nodes.map(\.peer) != [started.peer])
             #expect(map.nodes.map(\.offset) != [started.offset])

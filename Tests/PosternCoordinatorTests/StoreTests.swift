@@ -129,7 +129,7 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
         let (id, key, settings) = (testSession(), SigningKey(), try await store.settings())
         let statement = SessionStatement(
             id: id, agent: try AgentName("a"), node: node, key: testKey(),
-            endpoint: try #require(Endpoint("192.0.2.7:51900")))
+            endpoints: [try #require(Endpoint("192.0.2.7:51900"))])
         let envelope = try Envelope(
             signing: Document(mesh: settings.domain, madeAt: now, statement: .session(statement)), with: key.privateKey)
         let claim = try SessionClaim(

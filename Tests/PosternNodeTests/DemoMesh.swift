@@ -31,7 +31,7 @@ struct DemoMesh {
         let peer = try nextPeer()
         map.nodes[NodeName(unchecked: name)] = NetworkMap.Node(
             name: NodeName(unchecked: name), peer: peer, offset: try offset(of: peer),
-            key: try key(peer.rawValue).publicKey, endpoint: try endpoint(peer))
+            key: try key(peer.rawValue).publicKey, endpoints: [try endpoint(peer)])
     }
 
     mutating func addAgent(_ name: String, groups: Set<String> = [], disabled: Bool = false) {
@@ -56,13 +56,13 @@ struct DemoMesh {
         let key = try key(peer.rawValue)
         let session = NetworkMap.Session(
             id: id, agent: AgentName(unchecked: agent), node: NodeName(unchecked: node), peer: peer,
-            offset: try offset(of: peer), key: key.publicKey, endpoint: try endpoint(peer),
-            expires: Self.moment + lasting)
+            offset: try offset(of: peer), key: key.publicKey, endpoints: [try endpoint(peer)],
+            expires: Self.moment + lasting, maximum: Self.moment + .seconds(8 * 3600))
         map.sessions[id] = session
         if session.node == Self.own {
             local[id] = LocalSession(
                 id: id, agent: session.agent, device: try #require(DeviceName("s\(peer)")), key: key,
-                port: session.endpoint.port)
+                port: try #require(session.endpoints.first).port)
         }
         return session
     }

@@ -187,7 +187,8 @@ import WireGuard
             let other = try mesh.session(5)
             mesh.sessions = [
                 MapMessage.SessionEntry(
-                    peer: mesh.nodes[1].peer, offset: other.offset, expires: other.expires, statement: other.statement)
+                    peer: mesh.nodes[1].peer, offset: other.offset, expires: other.expires,
+                    maximum: other.maximum, statement: other.statement)
             ]
         case "address": mesh.sessions = [try mesh.session(5, offset: 2)]
         default: mesh.sessions = [try mesh.session(5, wireGuard: 2)]
@@ -229,7 +230,8 @@ import WireGuard
             fatalError("a small number is a peer and an offset")
         }
         return MapMessage.SessionEntry(
-            peer: peer, offset: offset, expires: SignedMesh.now + .seconds(60), statement: statement)
+            peer: peer, offset: offset, expires: SignedMesh.now + .seconds(60),
+            maximum: SignedMesh.now + .seconds(60), statement: statement)
     }
 
     private func expectLeftOut(

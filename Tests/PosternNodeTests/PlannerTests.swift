@@ -88,7 +88,7 @@ import WireGuard
         let (a, b) = (try node("a"), try node("b"))
         #expect(
             try device(of: session, in: plan).configuration.peers == [
-                a.key: try peer(at: a.offset, a.endpoint), b.key: try peer(at: b.offset, b.endpoint),
+                a.key: try peer(at: a.offset, a.endpoints.first), b.key: try peer(at: b.offset, b.endpoints.first),
             ])
         #expect(plan.grantedNodes == [session.id: [a.name, b.name]])
     }

@@ -65,7 +65,7 @@ struct SignedMesh {
         let certificate = try (ca ?? self.ca).issueNode(NodeName(unchecked: name), request: request, at: issuedAt)
         let statement = NodeStatement(
             name: NodeName(unchecked: said ?? name), key: try PosternNodeTests.key(wireGuard ?? number).publicKey,
-            endpoint: try endpoint(number))
+            endpoints: [try endpoint(number)])
         return MapMessage.NodeEntry(
             peer: try peer(number), offset: try self.offset(offset ?? number), certificate: certificate.pem,
             statement: try sign(.node(statement), with: signedBy ?? key))
@@ -84,9 +84,10 @@ struct SignedMesh {
         let key = try #require(signedBy ?? keys[node])
         let statement = SessionStatement(
             id: id(number), agent: AgentName(unchecked: agent), node: NodeName(unchecked: node),
-            key: try PosternNodeTests.key(wireGuard ?? number).publicKey, endpoint: try endpoint(number))
+            key: try PosternNodeTests.key(wireGuard ?? number).publicKey, endpoints: [try endpoint(number)])
         return MapMessage.SessionEntry(
             peer: try peer(number), offset: try self.offset(offset ?? number), expires: Self.now + lasting,
+            maximum: Self.now + .seconds(8 * 3600),
             statement: try sign(.session(statement), with: key))
     }
 

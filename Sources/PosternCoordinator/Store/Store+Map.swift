@@ -37,9 +37,11 @@ extension Database {
     }
 
     fileprivate func sessionEntries() throws -> [MapMessage.SessionEntry] {
-        try Row.fetchAll(self, sql: "SELECT peer, place, expires, statement FROM sessions ORDER BY peer").map { row in
+        try Row.fetchAll(self, sql: "SELECT peer, place, started, expires, statement FROM sessions ORDER BY peer").map {
+            row in
             MapMessage.SessionEntry(
                 peer: try row.peer(), offset: try row.place(), expires: Timestamp(rawValue: row["expires"]),
+                maximum: Timestamp(rawValue: row["started"]) + SessionLimit.maximum,
                 statement: try decode(Envelope.self, row["statement"]))
         }
     }
@@ -52,7 +54,7 @@ extension Database {
             }
             return Registry.Node(
                 name: statement.name, address: pool.ipv4(at: try row.place()).description,
-                endpoint: statement.endpoint, applied: nil, seenAt: nil)
+                endpoints: statement.endpoints, applied: nil, seenAt: nil)
         }
     }
 

@@ -118,11 +118,12 @@ extension Database {
     fileprivate func response(to session: SessionID, version: UInt64) throws -> SessionResponse {
         guard
             let row = try Row.fetchOne(
-                self, sql: "SELECT peer, place, expires FROM sessions WHERE id = ?", arguments: [session.rawValue])
+                self, sql: "SELECT peer, place, started, expires FROM sessions WHERE id = ?",
+                arguments: [session.rawValue])
         else { throw Damage("sessions") }
         return SessionResponse(
             peer: try row.peer(), offset: try row.place(), expires: Timestamp(rawValue: row["expires"]),
-            version: version)
+            maximum: Timestamp(rawValue: row["started"]) + SessionLimit.maximum, version: version)
     }
 }
 
