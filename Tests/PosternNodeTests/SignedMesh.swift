@@ -87,7 +87,7 @@ struct SignedMesh {
             key: try PosternNodeTests.key(wireGuard ?? number).publicKey, endpoints: [try endpoint(number)])
         return MapMessage.SessionEntry(
             peer: try peer(number), offset: try self.offset(offset ?? number), expires: Self.now + lasting,
-            maximum: Self.now + .seconds(8 * 3600),
+            maximum: Self.now + max(lasting, .seconds(8 * 3600)),
             statement: try sign(.session(statement), with: key))
     }
 
