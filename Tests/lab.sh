@@ -1,12 +1,14 @@
 #!/bin/bash
-# Tests of scripts/lab against the kernel: one line for each fact, and failure if one of them is not so.
+# Tests of scripts/lab against the kernel: one line for each fact, and failure if one of them is not so. They work in labs
+# of their own names, so that one that is up beside them stays as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! scripts/lab status | grep -q '^no lab is up'; then
-    echo "not ok - the lab is free: somebody has one up; end it with scripts/lab down"
-    exit 1
-fi
+# The number of this process, in letters that a lab's name may have: two runs do not meet.
+printf -v tag '%x' $$
+first=t${tag: -5} second=u${tag: -5}
+export POSTERN_LAB=$first
+prefix=postern-$first
 
 failures=0
 work=$(mktemp -d)
@@ -16,6 +18,7 @@ finish() {
     local pid
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     scripts/lab down >/dev/null 2>&1 || true
+    scripts/lab --name "$second" down >/dev/null 2>&1 || true
     rm -rf "$work"
 }
 
@@ -60,9 +63,9 @@ background() {
 }
 
 nothing_left() {
-    [[ ! -e /run/postern-lab ]] || { echo "/run/postern-lab is there" && return 1; }
-    not grep postern-lab /proc/mounts || return 1
-    not compgen -G '/run/netns/postern-lab-*' || return 1
+    [[ ! -e /run/$prefix ]] || { echo "/run/$prefix is there" && return 1; }
+    not grep "/run/$prefix/" /proc/mounts || return 1
+    not compgen -G "/run/netns/$prefix-*" || return 1
     not grep -E '^ *(lab-|to-)' /proc/net/dev || return 1
     not compgen -G "/var/run/wireguard/ptl$$*.sock"
 }
@@ -83,7 +86,7 @@ has_only_own_network() {
         | sort | paste -sd ' ')
     [[ "$names" == 'lab-node-b lo' ]] || { echo "it has $names" && false; }
 }
-answers_of_bpf() { [[ "$(stat -f -c %T "/run/postern-lab/$1/bpf")" == bpf* ]]; }
+answers_of_bpf() { [[ "$(stat -f -c %T "/run/$prefix/$1/bpf")" == bpf* ]]; }
 json_is() { # FILTER VALUE
     local got
     got=$(lab status --json | jq -r "$1")
@@ -109,7 +112,7 @@ up_and_down() {
     fact 'hosts reach each other over the underlay' hosts_reach_each_other
     fact 'a host has nothing but its own network' has_only_own_network
     fact 'a host has a BPF file system that a command finds again' answers_of_bpf node-a
-    fact 'its directories are for root alone' test "$(stat -c %a /run/postern-lab)" = 700
+    fact 'its directories are for root alone' test "$(stat -c %a "/run/$prefix")" = 700
     fact 'exec passes the exit code on' exits 7 lab exec node-a -- bash -c 'exit 7'
     fact 'exec passes arguments on as they are' says 'a  b$' lab exec node-a -- printf '%s\n' "a  b\$"
     fact 'a host that is none is refused' exits 125 lab exec node-z -- true
@@ -139,8 +142,8 @@ processes() {
 
     eventually serves "$device" && eventually serves "$killed"
     eventually is_elsewhere "$session"
-    ip -n postern-lab-node-a link set "$device" netns "$session"
-    echo "$dead $(awk '{ print $22 }' "/proc/$dead/stat")" >"/run/postern-lab/node-b/state/$killed.pid"
+    ip -n "$prefix-node-a" link set "$device" netns "$session"
+    echo "$dead $(awk '{ print $22 }' "/proc/$dead/stat")" >"/run/$prefix/node-b/state/$killed.pid"
     kill -KILL "$dead"
     kill -STOP "$inside"
     wait "$dead" 2>/dev/null || true
@@ -167,17 +170,83 @@ half_made() {
     fact 'and nothing is left' nothing_left
 }
 removes_half() {
-    ip netns add postern-lab-node-q
-    mkdir -p /run/postern-lab/node-q/bpf
-    mount -t bpf postern-lab-node-q /run/postern-lab/node-q/bpf
+    ip netns add "$prefix-node-q"
+    mkdir -p "/run/$prefix/node-q/bpf"
+    mount -t bpf "$prefix-node-q" "/run/$prefix/node-q/bpf"
     lab down
 }
 
-if scripts/lab status --json | grep -q '"up":true'; then
-    echo 'not ok - no lab is up before (remove it with scripts/lab down)'
-    exit 1
-fi
+# Two labs with the same hosts and addresses, and a process of a session that only its control group tells.
+side_by_side() {
+    fact 'a name with a hyphen is refused' exits 2 scripts/lab --name no-name up
+    fact 'a backend that is none is refused' exits 2 lab up --backend tun
+    fact 'a lab of another name comes up' lab up --backend kernel
+    fact 'and one beside it' other up
+    fact 'a lab remembers the backend it was asked for' json_is .backend kernel
+    fact 'and none if it was not asked' says '"backend":null' other status --json
+    fact 'devices of two labs have names of their own' test \
+        "$(lab status --json | jq -r .hosts[1].device)" = "pt$first-a" -a \
+        "$(other status --json | jq -r .hosts[1].device)" = "pt$second-a"
+    background scripts/lab exec node-a -- sleep 300
+    local mine=${started[-1]}
+    background scripts/lab --name "$second" exec node-a -- sleep 300
+    local others=${started[-1]}
+    listen 192.0.2.11
+    fact 'a host reaches what listens in its own lab' eventually reads lab 192.0.2.11
+    fact 'not what listens in the other, at the same address' not reads other 192.0.2.11
+    background unshare --net sleep 300
+    local session=${started[-1]}
+    eventually is_elsewhere "$session"
+    join_group "pt$first-a/session" "$session"
+    background unshare --net sleep 300
+    local stranger=${started[-1]}
+    eventually is_elsewhere "$stranger"
+    join_group "pt$second-a/session" "$stranger"
+    fact 'one lab comes down' lab down
+    fact 'with its processes' not is_alive "$mine"
+    fact 'and those in the control groups of its sessions' not is_alive "$session"
+    fact 'nothing of it is left' nothing_left
+    fact 'the processes of the other run on' is_alive "$others"
+    fact 'also those in control groups' is_alive "$stranger"
+    fact 'and its hosts reach each other' says 'Connection refused' other exec node-a -- \
+        timeout 3 bash -c 'exec 3<>/dev/tcp/192.0.2.11/9'
+    fact 'then the other comes down' other down
+    fact 'with all that was its own' not is_alive "$stranger"
+    leave_groups
+}
+reads() { "$1" exec node-a -- curl --silent --max-time 2 --output /dev/null "http://$2:7000/"; }
+other() { scripts/lab --name "$second" "$@"; }
+listen() { background scripts/lab exec node-b -- python3 -m http.server --bind "$1" 7000; }
+groups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+join_group() { mkdir -p "$groups/postern/$1" && echo "$2" >"$groups/postern/$1/cgroup.procs"; }
+leave_groups() {
+    eventually rmdir "$groups/postern/pt$first-a/session" "$groups/postern/pt$second-a/session" 2>/dev/null || true
+    rmdir "$groups/postern/pt$first-a" "$groups/postern/pt$second-a" "$groups/postern" 2>/dev/null || true
+}
+
+other_networks() {
+    fact 'a lab with IPv6 alone comes up' lab up --ipv6-only
+    fact 'its hosts have such addresses' json_is '[.hosts[].address] | join(" ")' '2001:db8::1 2001:db8::10 2001:db8::11'
+    fact 'and reach each other by them at once' reaches node-a 2001:db8::11
+    fact 'they have no other' says '0' lab exec node-a -- bash -c 'ip -4 -o address show scope global | wc -l'
+    lab down >/dev/null
+    fact 'a router for a host that is none is refused' exits 2 lab up --nat node-z
+    fact 'a lab with a node behind a router comes up' lab up --nat node-a
+    fact 'the node has an address of its own network' json_is '.hosts[] | select(.name == "node-a") | .address' 198.51.100.10
+    background scripts/lab exec node-b -- python3 -c "
+import socket
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('192.0.2.11', 7000)); s.listen()
+while True:
+    c, peer = s.accept(); c.sendall(peer[0].encode() + b'\\n'); c.close()"
+    fact 'others see the address of the router' eventually says 192.0.2.2 lab exec node-a -- timeout 3 bash -c 'cat </dev/tcp/192.0.2.11/7000'
+    fact 'the node is not reached from outside' not reaches node-b 198.51.100.10
+    lab down >/dev/null
+    fact 'and all of that goes' nothing_left
+}
+
 up_and_down
 processes
 half_made
+side_by_side
+other_networks
 [[ $failures -eq 0 ]] || { echo "$failures failed" >&2 && exit 1; }

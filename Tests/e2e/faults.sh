@@ -15,7 +15,7 @@ fact() {
     fi
 }
 
-get() { in_session "$1" curl --silent --max-time "${3:-3}" "http://$address_b:$2/"; }
+get() { in_session "$1" curl --silent --max-time "$(patiently "${3:-3}")" "http://$address_b:$2/"; }
 ledger_answers() { [[ "$(get "$1" 8081)" == 'this is ledger' ]]; }
 vault_is_silent() { not get "$1" 8082 1 >/dev/null; }
 ledger_is_silent() { not get "$1" 8081 1 >/dev/null; }
@@ -32,7 +32,7 @@ join_as() { # TOKEN-FILE NAME
 api() { # PATH CURL-ARGUMENT...: from node-a's host
     local path=$1
     shift
-    lab exec node-a -- curl --silent --show-error --max-time 5 --cacert "$work/coordinator/ca/ca.pem" "$@" \
+    lab exec node-a -- curl --silent --show-error --max-time "$(patiently 5)" --cacert "$work/coordinator/ca/ca.pem" "$@" \
         "$coordinator_url$path"
 }
 answers() { # STATUS PATH CURL-ARGUMENT...
@@ -80,9 +80,9 @@ run_agent one sh -c 'id -u; grep CapEff /proc/self/status; ls /run /root; ps ax 
 fact "an agent is not root and has no capability" \
     grep -qE '^65534$' <(head -n 1 "$work/run.out")
 fact "its capabilities are none" grep -q 'CapEff:.*0000000000000000' "$work/run.out"
-run_agent one sh -c 'test -S /run/postern/posternd.sock || ls /run/postern-lab /var/run/wireguard'
+run_agent one sh -c 'test -S /run/postern/posternd.sock || ls /run/postern-'$lab_name' /var/run/wireguard'
 fact "an agent finds neither the daemon's socket nor WireGuard's" test "$run_code" -ne 0
-run_agent one curl --silent --show-error --max-time 2 "http://$(underlay_address node-b):8081/"
+run_agent one curl --silent --show-error --max-time "$(patiently 2)" "http://$(underlay_address node-b):8081/"
 fact "an agent does not reach the underlay, where the ledger answers too" test "$run_code" -ne 0 -a ! -s "$work/run.out"
 fact "and is told that it is outside the mesh" grep -q 'outside the mesh' "$work/run.err"
 run_agent one sh -c 'exit 7'
@@ -112,27 +112,28 @@ fact "and the daemon serves on" status node-a >/dev/null
 
 fact "a second daemon on the same state does not start" says 'another posternd runs on' \
     lab exec node-a -- "$bin/posternd" run --state "$(node_state node-a)" --socket "$work/other.sock" \
-    --bpffs "$(node_bpffs node-a)" --device pta
+    --bpffs "$(node_bpffs node-a)" --device "$(node_device node-a)"
 
 echo "# many sessions"
 sessions_at_once() { # COUNT: every one of them reaches the ledger
     local number runs=()
     for ((number = 0; number < $1; number++)); do
         (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) in_node_a "$bin/postern" run --agent one --user nobody \
-            -- curl --silent --max-time 5 "http://ledger.$mesh:8081/") >"$work/run.$number" 2>&1 &
+            -- curl --silent --max-time "$(patiently 5)" "http://ledger.$mesh:8081/") >"$work/run.$number" 2>&1 &
         runs+=("$!")
     done
     wait "${runs[@]}"
     [[ $(grep -l 'this is ledger' "$work"/run.[0-9]* | wc -l) -eq $1 ]] || { tail -n 3 "$work"/run.[0-9]* | sed 's/^/# /'; false; }
 }
 descriptors() { find "/proc/$(posternd_of node-a)/fd" -mindepth 1 | wc -l; }
+has_descriptors_at_most() { [[ $(descriptors) -le $1 ]]; }
 children() { ps --no-headers --ppid "$(posternd_of node-a)" | wc -l; }
 fact "12 sessions at once reach the ledger" sessions_at_once 12
 before=$(descriptors)
 fact "and 12 again" sessions_at_once 12
-fact "they leave no descriptor behind (there were $before)" wait_until 10 test "$(descriptors)" -le "$((before + 2))"
+fact "they leave no descriptor behind (there were $before)" wait_until 10 has_descriptors_at_most "$((before + 2))"
 fact "and no process: WireGuard of the node is the one child" test "$(children)" -eq 1
-fact "and no cgroup" test -z "$(find "$(cgroups)/postern/pta" -mindepth 1 -maxdepth 1 -type d)"
+fact "and no cgroup" test -z "$(find "$(cgroups)/postern/$(node_device node-a)" -mindepth 1 -maxdepth 1 -type d)"
 
 echo "# joining"
 postern join-token create --node node-c --output "$work/c.token" >/dev/null
@@ -145,7 +146,7 @@ fact "a coordinator with another CA than the token's is not believed" says 'not 
 head -c 100 "$work/c.token" >"$work/cut.token" && chmod 600 "$work/cut.token"
 fact "half a token is refused" says 'no join token' join_as "$work/cut.token" node-c
 fact "a used token is refused" says 'was used already' join_as "$work/node-a.token" node-a
-jq '.secret = "A" + .secret[1:]' "$work/c.token" >"$work/forged.token" && chmod 600 "$work/forged.token"
+jq '.secret = (if .secret[:1] == "A" then "B" else "A" end) + .secret[1:]' "$work/c.token" >"$work/forged.token" && chmod 600 "$work/forged.token"
 fact "a forged secret is refused" says 'not known here' join_as "$work/forged.token" node-c
 fact "no refused join made a node" test "$(postern get nodes --json | jq length)" -eq 2
 
@@ -177,7 +178,7 @@ fact "the vault does not" vault_is_silent "$one"
 stop_node node-b STOP
 run_agent one true
 fact "a node that does not confirm a session is named" grep -q 'node `node-b` has not confirmed' "$work/run.err"
-fact "after 2 s, and then the command runs" test "$run_code" -eq 0 -a "$run_milliseconds" -gt 1900 -a "$run_milliseconds" -lt 4000
+fact "after 2 s, and then the command runs" test "$run_code" -eq 0 -a "$run_milliseconds" -gt 1900 -a "$run_milliseconds" -lt "$(patiently 4000)"
 kill -CONT "$(posternd_of node-b)"
 kill "$coordinator_pid" && wait "$coordinator_pid" 2>/dev/null || true
 fact "with the coordinator away the ledger answers" ledger_answers "$one"
@@ -196,7 +197,7 @@ cp "$(node_state node-b)/map.json" "$work/map.json"
 sed 's/Service::\\\\\\"ledger/Service::\\\\\\"vault/' "$work/map.json" >"$(node_state node-b)/map.json"
 fact "(the saved map was tampered with)" not cmp -s "$work/map.json" "$(node_state node-b)/map.json"
 start "$work/node-b.log" scripts/lab exec node-b -- "$bin/posternd" run --state "$(node_state node-b)" \
-    --socket "$(node_socket node-b)" --bpffs "$(node_bpffs node-b)" --device ptb
+    --socket "$(node_socket node-b)" --bpffs "$(node_bpffs node-b)" --device "$(node_device node-b)"
 wait_until 10 grep -q 'saved map is not used' "$work/node-b.log" || true
 fact "a saved map with a changed policy is not believed" grep -q 'saved map is not used' "$work/node-b.log"
 fact "and nothing is allowed by it" vault_is_silent "$one"
@@ -207,14 +208,14 @@ fact "and the vault does not" vault_is_silent "$one"
 echo "# a device that is down"
 before=$(packets node-b 'at the wall' 'leave beside the tunnel')
 lab exec node-b -- ip route add default via "$(underlay_address coordinator)"
-in_session "$one" curl --silent --max-time 8 --output /dev/null "http://$address_b:8081/slow" &
+in_session "$one" curl --silent --max-time "$(patiently 8)" --output /dev/null "http://$address_b:8081/slow" &
 started_pids+=("$!")
 wait_until 5 more_packets "$(packets node-b 'out of the node' 'answers')" node-b 'out of the node' 'answers'
 capture underlay "$work/clear.pcap" any "src host $address_b or dst host $address_b"
 clear_capture=$pid
 node_b=$(posternd_of node-b)
 kill -STOP "$node_b"
-lab exec node-b -- ip link set ptb down
+lab exec node-b -- ip link set "$(node_device node-b)" down
 sleep 2
 stop_process "$clear_capture"
 kill -CONT "$node_b"
@@ -229,14 +230,14 @@ postern policy delete p.cedar >/dev/null
 fact "removing the policy closes the ledger to the running session" wait_until 5 ledger_is_silent "$one"
 postern policy apply "$work/p.cedar" >/dev/null
 fact "applying it again opens it" wait_until 15 ledger_answers "$one"
-kill -9 "$(cut -d' ' -f1 "$(node_state node-b)/wireguard/ptb.pid")"
+kill -9 "$(cut -d' ' -f1 "$(node_state node-b)/wireguard/$(node_device node-b).pid")"
 fact "when WireGuard dies on node-b it is built anew" wait_until 20 ledger_answers "$one"
 fact "and nothing more is allowed" vault_is_silent "$one"
 stop_node node-a KILL
 fact "with node-a's daemon killed the vault stays closed" vault_is_silent "$one"
 start_node node-a
 fact "a daemon that starts ends the sessions of the one before" wait_until 2 has_ended "${process_of[$one]}"
-run_agent one curl --silent --max-time 5 "http://ledger.$mesh:8081/"
+run_agent one curl --silent --max-time "$(patiently 5)" "http://ledger.$mesh:8081/"
 fact "and runs new ones" grep -q 'this is ledger' "$work/run.out"
 start_session one sleep 600
 stop_node node-a TERM
@@ -246,7 +247,7 @@ lab exec node-a -- ip route add "${address_b%.*}.0/24" via "$(underlay_address c
 fact "a route that overlaps with the mesh is named, and the daemon does not start" \
     says "overlap with this machine's route to ${address_b%.*}.0/24" \
     lab exec node-a -- "$bin/posternd" run --state "$(node_state node-a)" --socket "$work/other.sock" \
-    --bpffs "$(node_bpffs node-a)" --device pta
+    --bpffs "$(node_bpffs node-a)" --device "$(node_device node-a)"
 lab exec node-a -- ip route del "${address_b%.*}.0/24"
 start_node node-a
 start_session one sleep 600

@@ -2,6 +2,11 @@
 # A whole mesh in the lab, for the demo and the end-to-end tests: sourced, never run.
 #
 # Every function either does what its name says or returns non-zero. What was started is ended by mesh_down, by pid.
+#
+#   POSTERN_LAB             the name of the lab, `lab` unless said otherwise: meshes of two names run side by side
+#   POSTERN_TEST_BACKEND    `kernel` or `userspace`: the WireGuard of the nodes; the daemon's own choice unless said
+#   POSTERN_TEST_PATIENCE   what every time limit is multiplied by: 1, or more on a slow machine
+#   POSTERN_BUILT           when set, the programs are taken as they are
 
 set -o pipefail
 
@@ -11,8 +16,13 @@ lab_is_ours=
 mesh=demo.internal
 declare -a started_pids=()
 
+lab_name=${POSTERN_LAB:-lab}
+export POSTERN_LAB=$lab_name
+patience=${POSTERN_TEST_PATIENCE:-1}
+
 lab() { scripts/lab "$@"; }
 not() { ! "$@"; }
+patiently() { echo $(($1 * patience)); }
 
 build_programs() {
     scripts/install-tools
@@ -26,7 +36,7 @@ build_programs() {
 
 # wait_until SECONDS COMMAND...
 wait_until() {
-    local deadline=$(($(date +%s%N) + $1 * 1000000000))
+    local deadline=$(($(date +%s%N) + $(patiently "$1") * 1000000000))
     shift
     until "$@"; do
         [[ $(date +%s%N) -lt $deadline ]] || return 1
@@ -39,20 +49,36 @@ wait_until() {
 # The lab's hosts share their mounts, so everything that belongs to one host has its own path.
 node_state() { echo "$work/$1"; }
 node_socket() { echo "$work/$1.sock"; }
-node_bpffs() { echo "/run/postern-lab/$1/bpf/postern"; }
-node_device() { echo "pt${1#node-}"; }
-underlay_address() { lab status --json | jq -r --arg host "$1" '.hosts[] | select(.name == $host) | .address'; }
+node_bpffs() { echo "$(host_field "$1" bpf)/postern"; }
+node_device() { host_field "$1" device; }
+underlay_address() { host_field "$1" address; }
+netns_of() { echo "/run/netns/postern-$lab_name-$1"; }
 
+# What the lab says of a host, asked once.
+declare -A fields_of=()
+host_field() { echo "${fields_of[$1.$2]}"; }
+learn_lab() {
+    local key value
+    fields_of=()
+    while IFS=$'\t' read -r key value; do fields_of[$key]=$value; done < <(lab status --json \
+        | jq -r '.hosts[] | .name as $host | to_entries[] | select(.value | type == "string") | "\($host).\(.key)\t\(.value)"')
+}
+
+# ADDRESS PORT, as one word.
+endpoint() { if [[ "$1" == *:* ]]; then echo "[$1]:$2"; else echo "$1:$2"; fi; }
+
+# mesh_up [OPTION OF scripts/lab up]...: a coordinator and nodes that have joined and run.
 mesh_up() {
     work=$(mktemp -d /tmp/postern-mesh.XXXXXX)
     mkdir "$work/agent"
     chmod 755 "$work"
     chown nobody: "$work/agent"
-    lab up --nodes 2 >"$work/lab.log"
+    lab up --backend "${POSTERN_TEST_BACKEND:-}" "$@" >"$work/lab.log"
     lab_is_ours=1
+    learn_lab
     start_coordinator
     local node
-    for node in node-a node-b; do
+    for node in $(nodes); do
         join_node "$node"
         start_node "$node"
     done
@@ -72,7 +98,16 @@ mesh_down() {
     [[ -n "$lab_is_ours" ]] || return 0
     lab down >/dev/null || true
     lab_is_ours=
-    rmdir "$(cgroups)"/postern/pt? "$(cgroups)"/postern 2>/dev/null || true
+    local node
+    for node in $(nodes); do rmdir "$(cgroups)/postern/$(node_device "$node")" 2>/dev/null || true; done
+    rmdir "$(cgroups)/postern" 2>/dev/null || true
+}
+
+nodes() {
+    local key
+    for key in "${!fields_of[@]}"; do
+        if [[ "$key" == node-*.name ]]; then echo "${fields_of[$key]}"; fi
+    done | sort
 }
 
 # start LOG COMMAND...: in the background, ended by mesh_down; its pid is in $pid.
@@ -87,14 +122,14 @@ start() {
 start_coordinator() {
     local address
     address=$(underlay_address coordinator)
-    "$bin/postern-coordinator" init --state "$work/coordinator" --mesh "$mesh" --url "https://$address:8443" \
+    "$bin/postern-coordinator" init --state "$work/coordinator" --mesh "$mesh" --url "https://$(endpoint "$address" 8443)" \
         >"$work/init.log"
     serve_coordinator
 }
 
 serve_coordinator() {
     start "$work/coordinator.log" scripts/lab exec coordinator -- \
-        "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(underlay_address coordinator):8443"
+        "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(endpoint "$(underlay_address coordinator)" 8443)"
     coordinator_pid=$pid
     export POSTERN_ADMIN_FILE=$work/coordinator/admin.json
     wait_until 10 grep -q '^ready' "$work/coordinator.log"
@@ -107,19 +142,21 @@ join_node() {
     local node=$1
     postern join-token create --node "$node" --output "$work/$node.token" >/dev/null
     lab exec "$node" -- "$bin/posternd" join --token-file "$work/$node.token" --name "$node" \
-        --endpoint "$(underlay_address "$node"):51820" --state "$(node_state "$node")" >"$work/$node.join.log"
+        --endpoint "$(endpoint "$(underlay_address "$node")" 51820)" --state "$(node_state "$node")" >"$work/$node.join.log"
 }
 
 start_node() {
-    local node=$1
+    local node=$1 backend
+    backend=$(lab status --json | jq -r '.backend // empty')
     start "$work/$node.log" scripts/lab exec "$node" -- "$bin/posternd" run --state "$(node_state "$node")" \
-        --socket "$(node_socket "$node")" --bpffs "$(node_bpffs "$node")" --device "$(node_device "$node")"
+        --socket "$(node_socket "$node")" --bpffs "$(node_bpffs "$node")" --device "$(node_device "$node")" \
+        ${backend:+--wireguard "$backend"}
     declare -g "${node/-/_}_pid=$pid"
     wait_until 15 node_is_ready "$node"
 }
 
 node_is_ready() { status "$1" 2>/dev/null | jq -e '.mapVersion != null and .problems == []' >/dev/null; }
-nodes_are_known() { [[ $(postern get nodes --json | jq length) -eq 2 ]]; }
+nodes_are_known() { [[ $(postern get nodes --json | jq length) -eq $(nodes | wc -l) ]]; }
 
 coordinator_sees() { postern get nodes; }
 
@@ -159,7 +196,7 @@ class Service(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Service).serve_forever()
 PY
     start "$work/$name.log" scripts/lab exec node-b -- python3 "$work/service.py" "$name" "$port"
-    wait_until 5 lab exec node-b -- curl --silent --max-time 1 --output /dev/null "http://127.0.0.1:$port/"
+    wait_until 5 lab exec node-b -- curl --silent --max-time "$(patiently 1)" --output /dev/null "http://127.0.0.1:$port/"
 }
 
 # ---- sessions ---------------------------------------------------------------------------------------------------------
@@ -175,7 +212,7 @@ run_agent() {
     run_milliseconds=$((($(date +%s%N) - from) / 1000000))
 }
 
-in_node_a() { nsenter --net=/run/netns/postern-lab-node-a "$@"; }
+in_node_a() { nsenter --net="$(netns_of node-a)" "$@"; }
 
 # What is known of a session, by its id: asked once, because the daemon may be stopped later.
 declare -A process_of=() address_of=() device_of=() key_of=() port_of=()
@@ -186,7 +223,7 @@ start_session() {
     shift
     session_out=$work/session.out
     : >"$session_out"
-    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) exec nsenter --net=/run/netns/postern-lab-node-a \
+    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) exec nsenter --net="$(netns_of node-a)" \
         "$bin/postern" run --agent "$agent" --user nobody -- "$@") </dev/null >"$session_out" 2>"$work/session.err" &
     started_pids+=("$!")
     wait_until 10 session_runs "$agent"
@@ -194,8 +231,8 @@ start_session() {
     process_of[$session]=$(session_field "$session" processID)
     address_of[$session]=$(session_field "$session" address)
     device_of[$session]=$(session_field "$session" device)
-    key_of[$session]=$(wg show "${device_of[$session]}" public-key)
-    port_of[$session]=$(wg show "${device_of[$session]}" listen-port)
+    key_of[$session]=$(in_session "$session" wg show "${device_of[$session]}" public-key)
+    port_of[$session]=$(in_session "$session" wg show "${device_of[$session]}" listen-port)
 }
 
 session_of() { status node-a | jq -r --arg agent "$1" '.sessions[] | select(.agent == $agent) | .id'; }
@@ -222,7 +259,7 @@ ends_within() {
     from=$(date +%s%N)
     on_node node-a session end "$2" >/dev/null || return 1
     wait_until 5 session_is_gone "$2" || return 1
-    [[ $((($(date +%s%N) - from) / 1000000)) -lt $1 ]]
+    [[ $((($(date +%s%N) - from) / 1000000)) -lt $(patiently "$1") ]]
 }
 
 # ---- policy -----------------------------------------------------------------------------------------------------------
@@ -266,17 +303,17 @@ more_packets() {
 
 # wg's own words on node-b, about the key that the session's own device has.
 wg_knows() { # SESSION: with a handshake and bytes both ways
-    lab exec node-b -- wg show ptb dump | awk -v key="${key_of[$1]}" \
+    lab exec node-b -- wg show "$(node_device node-b)" dump | awk -v key="${key_of[$1]}" \
         '$1 == key && $5 > 0 && $6 > 0 && $7 > 0 { found = 1 } END { exit !found }'
 }
 wg_does_not_know() { # SESSION
     local peers
-    peers=$(lab exec node-b -- wg show ptb peers) && [[ -n "${key_of[$1]}" ]] && ! grep -qF "${key_of[$1]}" <<<"$peers"
+    peers=$(lab exec node-b -- wg show "$(node_device node-b)" peers) && [[ -n "${key_of[$1]}" ]] && ! grep -qF "${key_of[$1]}" <<<"$peers"
 }
 
 # capture HOST FILE INTERFACE FILTER: leaves $pid once tcpdump listens.
 capture() {
-    start "$2.log" nsenter --net="/run/netns/postern-lab-$1" \
+    start "$2.log" nsenter --net="$(netns_of "$1")" \
         tcpdump --immediate-mode --packet-buffered -n -i "$3" -w "$2" "$4"
     local tcpdump=$pid file=$2
     wait_until 5 grep -q 'listening on' "$file.log" || return 1
@@ -306,7 +343,7 @@ nowhere_in_capture() { [[ -s "$work/underlay.pcap" ]] && ! grep -qaF "$1" "$work
 # What comes out of node-b's tunnel, and what the session's device sends into it: data of WireGuard (type 4) that is
 # longer than a keepalive.
 forgery_capture_start() { # SESSION
-    capture node-b "$work/inner.pcap" ptb ip
+    capture node-b "$work/inner.pcap" "$(node_device node-b)" ip
     inner_capture=$pid
     capture underlay "$work/outer.pcap" any "udp src port ${port_of[$1]} and udp[8] == 4 and udp[4:2] > 40"
     outer_capture=$pid
@@ -321,7 +358,7 @@ came_from() { [[ $(count_packets "$work/inner.pcap" "src host $1") -gt 0 ]]; }
 nothing_from() { [[ $(count_packets "$work/inner.pcap" "src host $1") -eq 0 ]]; }
 
 tunnel_capture_start() {
-    capture node-b "$work/tunnel.pcap" ptb ip
+    capture node-b "$work/tunnel.pcap" "$(node_device node-b)" ip
     tunnel_capture=$pid
 }
 # came_until MOMENT ADDRESS: packets of the address came in at node-b before the moment (seconds since 1970), none after.
@@ -345,7 +382,7 @@ stands_still() {
 forge() {
     local other=${address_of[$2]}
     in_session "$1" ip address add "$other/32" dev lo 2>/dev/null || true
-    in_session "$1" curl --silent --interface "$other" --max-time 1 --output /dev/null "http://$address_b:8081/" || true
+    in_session "$1" curl --silent --interface "$other" --max-time "$(patiently 1)" --output /dev/null "http://$address_b:8081/" || true
 }
 
 # A daemon that is stopped cannot notice; without its pins, a TCX link is gone.
@@ -361,28 +398,44 @@ classifier_attached() {
 }
 posternd_of() {
     local pid
-    for pid in $(ip netns pids "postern-lab-$1"); do
+    for pid in $(ip netns pids "postern-$lab_name-$1"); do
         [[ "$(readlink "/proc/$pid/exe")" == "$(readlink -f "$bin/posternd")" ]] && echo "$pid" && return
     done
     return 1
 }
+# wireguard-go writes it down; the kernel counts it as a broken frame.
 wireguard_refused_source() {
-    grep -q 'disallowed source address' "$(node_state node-b)"/wireguard/ptb.log
+    local device
+    device=$(node_device node-b)
+    if [[ "$(device_kind node-b)" == wireguard ]]; then
+        lab exec node-b -- ip -s -s -j link show "$device" | jq -e '.[0].stats64.rx.frame_errors > 0' >/dev/null
+    else
+        grep -q 'disallowed source address' "$(node_state node-b)/wireguard/$device.log"
+    fi
 }
+# What the kernel says a node's device is: `wireguard`, or `tun` with wireguard-go behind it.
+device_kind() { lab exec "$1" -- ip -d -j link show "$(node_device "$1")" | jq -r '.[0].linkinfo.info_kind'; }
 
+# Of this lab: another may be up.
 nothing_left() {
-    local process
+    local process node devices
+    devices=$(for node in $(nodes); do node_device "$node"; done | paste -sd '|')
     for process in /proc/[0-9]*; do
         case "$(readlink "$process/exe" 2>/dev/null)" in
-            "$bin"/postern*) echo "# ${process#/proc/} still runs: $(tr '\0' ' ' <"$process/cmdline")"; return 1 ;;
-            */wireguard-go) if grep -qaE 'pt[a-z0-9]+' "$process/cmdline"; then return 1; fi ;;
+            */postern* | */wireguard-go)
+                if { tr '\0' '\n' <"$process/cmdline"; cat "$process/cgroup"; } 2>/dev/null \
+                    | grep -qE "^($devices)\$|^$work(/|\$)|/postern/($devices)(/|\$)"; then
+                    echo "# ${process#/proc/} still runs: $(tr '\0' ' ' <"$process/cmdline")"
+                    return 1
+                fi ;;
         esac
     done
-    ! ip netns list | grep -q postern-lab \
-        && ! ip -o link | grep -qE ': pt[a-z0-9]+:' \
-        && ! grep -q postern-lab /proc/mounts \
-        && ! compgen -G '/var/run/wireguard/pt*.sock' >/dev/null \
-        && [[ ! -e /run/postern-lab && ! -e "$(cgroups)/postern" ]]
+    ! ip netns list | grep -q "^postern-$lab_name-" \
+        && ! ip -o link | grep -qE ": ($devices):" \
+        && ! grep -q "/run/postern-$lab_name/" /proc/mounts \
+        && ! find /var/run/wireguard -name '*.sock' 2>/dev/null | grep -qE "/($devices)\.sock\$" \
+        && [[ ! -e "/run/postern-$lab_name" ]] \
+        && ! find "$(cgroups)/postern" -mindepth 1 -maxdepth 1 2>/dev/null | grep -qE "/($devices)\$"
 }
 
 cgroups() { awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts; }
