@@ -81,6 +81,11 @@ package enum Wall {
         for interface in interfaces { try tables.meshDevices.put(interface, UInt32(1)) }
     }
 
+    /// The interfaces on which the pool may come in and go out.
+    package static func meshDevices(tables: borrowing Tables) throws(DatapathError) -> Set<UInt32> {
+        Set(try tables.meshDevices.entries(key: UInt32(0), value: UInt32(0)).map(\.0))
+    }
+
     /// What the wall has dropped, in both directions.
     package static func drops(tables: borrowing Tables) throws(DatapathError) -> Count {
         try tables.counts(at: .wall).values.reduce(into: Count()) { sum, count in

@@ -112,7 +112,7 @@ extension Node {
         }
     }
 
-    func removeLeftoverDevices() throws { try reconciler.removeLeftovers(except: local.device) }
+    func removeLeftoverDevices() throws { try reconciler.removeLeftovers(except: [local.device]) }
     func state(of device: DeviceName) -> DeviceState? { reconciler.state(of: device) }
     func isGuarded(_ device: DeviceName) -> Bool {
         reconciler.isGuarded(device, at: sessions.mapValues(\.place))

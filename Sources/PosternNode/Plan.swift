@@ -19,6 +19,10 @@ package struct DevicePlan: Equatable, Sendable {
     package var owner: DeviceOwner
     package var configuration: DeviceConfiguration
     package var identity: DeviceIdentity
+
+    package init(owner: DeviceOwner, configuration: DeviceConfiguration, identity: DeviceIdentity) {
+        (self.owner, self.configuration, self.identity) = (owner, configuration, identity)
+    }
 }
 
 /// Whose device it is, and so in which network namespace it lives.

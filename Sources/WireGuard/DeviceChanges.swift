@@ -32,7 +32,7 @@ package struct DeviceChanges: Equatable, Sendable {
         package var endpoint: Endpoint?
         package var keepaliveSeconds: UInt16?
 
-        var isEmpty: Bool { self == PeerAddition() }
+        package var isEmpty: Bool { self == PeerAddition() }
     }
 
     package var tightening = Tightening()
