@@ -3,11 +3,24 @@ public struct Request: Hashable, Sendable {
     public let principal: EntityUID
     public let action: EntityUID
     public let resource: EntityUID
+    public let context: Context
 
-    public init(principal: EntityUID, action: EntityUID, resource: EntityUID) {
+    public init(principal: EntityUID, action: EntityUID, resource: EntityUID, context: Context = Context()) {
         self.principal = principal
         self.action = action
         self.resource = resource
+        self.context = context
+    }
+}
+
+/// What a request says beside who, what and on what.
+public struct Context: Hashable, Sendable {
+    public var attributes: [Text: Value]
+    /// Whether there may be attributes that are not told here. To ask for such a one is an error then, even by `has`.
+    public var isPartial: Bool
+
+    public init(_ attributes: [Text: Value] = [:], isPartial: Bool = false) {
+        (self.attributes, self.isPartial) = (attributes, isPartial)
     }
 }
 
@@ -18,6 +31,27 @@ public struct Response: Equatable, Sendable {
     public let decision: Decision
     /// The matching permits of an allow, the matching forbids of a deny; none when nothing matched.
     public let determining: [Policy]
+    /// The policies whose conditions could not be evaluated, which counted for nothing.
+    public let errors: [PolicyError]
+
+    public init(decision: Decision, determining: [Policy], errors: [PolicyError] = []) {
+        (self.decision, self.determining, self.errors) = (decision, determining, errors)
+    }
+}
+
+/// What the conditions of a policy say of a request.
+public enum Verdict: Hashable, Sendable {
+    case holds
+    case holdsNot
+    case fails(EvaluationError)
+}
+
+/// A policy that was skipped, and why.
+public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
+    public let policy: Policy.ID
+    public let error: EvaluationError
+
+    public var description: String { "policy `\(policy)`: \(error)" }
 }
 
 /// Decides requests: a forbid beats every permit, and what nothing permits is denied.
@@ -31,20 +65,41 @@ public struct Authorizer: Sendable {
     }
 
     public func authorize(_ request: Request) -> Response {
-        let matching = policies.index.candidates(for: request, in: entities)
+        var matching: [Policy] = []
+        var errors: [PolicyError] = []
+        for policy in candidates(for: request) {
+            switch verdict(of: policy, on: request) {
+            case .holds: matching.append(policy)
+            case .holdsNot: break
+            case .fails(let error): errors.append(PolicyError(policy: policy.id, error: error))
+            }
+        }
+        return Response(matching: matching, errors: errors)
+    }
+
+    /// What the conditions of a policy say of a request that its scope matches.
+    public func verdict(of policy: Policy, on request: Request) -> Verdict {
+        do throws(EvaluationError) {
+            return try Evaluator(request: request, entities: entities).holds(policy) ? .holds : .holdsNot
+        } catch { return .fails(error) }
+    }
+
+    /// The policies whose scope matches, in the order of their text.
+    public func candidates(for request: Request) -> [Policy] {
+        policies.index.candidates(for: request, in: entities)
             .map { policies.policies[$0] }
             .filter { $0.scope.matches(request, in: entities) }
-        return Response(matching: matching)
     }
 }
 
 extension Response {
     /// The answer when exactly these policies match.
-    init(matching: [Policy]) {
+    init(matching: [Policy], errors: [PolicyError] = []) {
         let forbids = matching.filter { $0.effect == .forbid }
         let permits = matching.filter { $0.effect == .permit }
         decision = forbids.isEmpty && !permits.isEmpty ? .allow : .deny
         determining = forbids.isEmpty ? permits : forbids
+        self.errors = errors
     }
 }
 

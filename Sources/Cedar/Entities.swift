@@ -1,11 +1,18 @@
-/// An entity and what it directly belongs to.
+/// An entity, what it directly belongs to, and what is known of it.
 public struct Entity: Hashable, Sendable {
     public let uid: EntityUID
     public let parents: [EntityUID]
+    public let attributes: [Text: Value]
+    /// Told by names that a policy may compute, unlike attributes.
+    public let tags: [Text: Value]
 
-    public init(_ uid: EntityUID, in parents: [EntityUID] = []) {
+    public init(
+        _ uid: EntityUID, in parents: [EntityUID] = [], attributes: [Text: Value] = [:], tags: [Text: Value] = [:]
+    ) {
         self.uid = uid
         self.parents = parents
+        self.attributes = attributes
+        self.tags = tags
     }
 }
 
@@ -15,21 +22,23 @@ public struct Entities: Sendable {
     /// Over all entities; the hierarchies of meshes are flat, and a chain would fill memory by its square.
     public static let maximumAncestors = 4_000_000
 
+    private let entities: [EntityUID: Entity]
     private let ancestors: [EntityUID: Set<EntityUID>]
     private static let none: Set<EntityUID> = []
 
     /// A parent need not be an entity itself; then it has no parents.
     public init(_ entities: [Entity]) throws(EntitiesError) {
         guard entities.count <= Self.maximumEntities else { throw .tooManyEntities }
-        var parents: [EntityUID: [EntityUID]] = [:]
-        for entity in entities where parents.updateValue(entity.parents, forKey: entity.uid) != nil {
+        var known: [EntityUID: Entity] = [:]
+        for entity in entities where known.updateValue(entity, forKey: entity.uid) != nil {
             throw .duplicate(entity.uid)
         }
+        self.entities = known
         var closure: [EntityUID: Set<EntityUID>] = [:]
         var total = 0
-        for entity in try Self.parentsFirst(entities, parents) {
+        for entity in try Self.parentsFirst(entities, known) {
             var all: Set<EntityUID> = []
-            for parent in parents[entity] ?? [] {
+            for parent in known[entity]?.parents ?? [] {
                 all.insert(parent)
                 all.formUnion(closure[parent] ?? [])
             }
@@ -39,6 +48,9 @@ public struct Entities: Sendable {
         }
         ancestors = closure
     }
+
+    /// The entity of that name, if there is one.
+    public subscript(uid: EntityUID) -> Entity? { entities[uid] }
 
     /// Everything the entity belongs to, near or far, without itself.
     public func ancestors(of entity: EntityUID) -> Set<EntityUID> { ancestors[entity] ?? Self.none }
@@ -50,7 +62,7 @@ public struct Entities: Sendable {
 
     /// An order in which each entity comes after its parents. Kept on a stack of our own: the depth is the input's.
     private static func parentsFirst(
-        _ entities: [Entity], _ parents: [EntityUID: [EntityUID]]
+        _ entities: [Entity], _ known: [EntityUID: Entity]
     ) throws(EntitiesError) -> [EntityUID] {
         enum Mark { case open, done }
         var marks: [EntityUID: Mark] = [:]
@@ -66,7 +78,7 @@ public struct Entities: Sendable {
                     stack.removeLast()
                 case nil:
                     marks[top] = .open
-                    for parent in parents[top] ?? [] {
+                    for parent in known[top]?.parents ?? [] {
                         if marks[parent] == .open { throw .cycle(parent) }
                         if marks[parent] == nil { stack.append(parent) }
                     }

@@ -3,7 +3,10 @@ struct Token: Equatable {
     enum Kind: Equatable {
         case identifier(String)
         case string(String)
-        case number
+        /// A string with the escape `\*`, which only a pattern may have.
+        case pattern(Pattern)
+        /// Nil if it does not fit, or is none.
+        case number(UInt64?)
         /// `?name`, a blank of a template.
         case slot
         case symbol(Symbol)
@@ -64,10 +67,9 @@ struct Lexer {
         guard let byte = peek() else { return .end }
         if Identifier.isStart(byte) { return .identifier(word()) }
         if Identifier.isDigit(byte) {
-            _ = word()
-            return .number
+            return .number(UInt64(word()))
         }
-        if byte == UInt8(ascii: "\"") { return .string(try string()) }
+        if byte == UInt8(ascii: "\"") { return try string() }
         if byte == UInt8(ascii: "?"), let next = peek(1), Identifier.isStart(next) {
             advance(1)
             _ = word()
@@ -88,15 +90,22 @@ struct Lexer {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private mutating func string() throws(Diagnostic) -> String {
+    private mutating func string() throws(Diagnostic) -> Token.Kind {
         let quote = position
         advance(1)
         var bytes: [UInt8] = []
+        /// Where in `bytes` a star stands for itself.
+        var stars: Set<Int> = []
         while let byte = peek() {
             switch byte {
             case UInt8(ascii: "\""):
                 advance(1)
-                return String(decoding: bytes, as: UTF8.self)
+                guard stars.isEmpty else { return .pattern(Pattern(bytes, literalStars: stars)) }
+                return .string(String(decoding: bytes, as: UTF8.self))
+            case UInt8(ascii: "\\") where peek(1) == UInt8(ascii: "*"):
+                stars.insert(bytes.count)
+                bytes.append(UInt8(ascii: "*"))
+                advance(2)
             case UInt8(ascii: "\\"):
                 bytes.append(contentsOf: String(Character(try escape())).utf8)
             case 0, UInt8(ascii: "\r"):
@@ -128,12 +137,22 @@ struct Lexer {
         let scalar =
             String(decoding: source[start.offset...].prefix(4), as: UTF8.self).unicodeScalars.first ?? "\u{FFFD}"
         advance(min(UTF8.width(scalar), source.count - start.offset))
+        if let hint = Self.hints[scalar] { return diagnostic(hint, at: SourceRange(start: start, end: position)) }
         let code = String(scalar.value, radix: 16, uppercase: true)
         let name = "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
         return diagnostic(
             scalar.isPrintable ? "unexpected character `\(scalar)`" : "unexpected character \(name)",
             at: SourceRange(start: start, end: position))
     }
+
+    /// Operators of other languages.
+    private static let hints: [Unicode.Scalar: String] = [
+        "=": "`=` is no operator here: to compare, write `==`",
+        "/": "there is no division in this language",
+        "%": "there is no division in this language, and so no remainder",
+        "&": "`&` is no operator here: write `&&`",
+        "|": "`|` is no operator here: write `||`",
+    ]
 
     /// White space and comments. A comment ends at a carriage return too, as it does in the reference: what is live
     /// text there must not be silent here.

@@ -1,11 +1,13 @@
-/// Reads the policies of one text. Nothing in it recurses: a scope does not nest.
+/// Reads the policies of one text: here the text, each policy and its scope, elsewhere conditions and names.
 struct Parser {
-    private var lexer: Lexer
-    private var token: Token
+    var lexer: Lexer
+    var token: Token
     /// Where the last token taken ended.
-    private var end: SourcePosition
+    var end: SourcePosition
+    /// How many expressions we are inside of.
+    var nesting = 0
     /// The lexer met something that is no token; what follows cannot be told apart from the inside of a string.
-    private var isLost = false
+    var isLost = false
 
     private init(_ lexer: Lexer) throws(Diagnostic) {
         self.lexer = lexer
@@ -75,9 +77,7 @@ extension Parser {
         let annotations = try annotations()
         let effect = try effect()
         let scope = try scope()
-        if case .identifier(let word) = token.kind, word == "when" || word == "unless" {
-            throw refused("conditions are not supported in this version: `\(word)`")
-        }
+        let conditions = try conditions()
         // The mark stands where the semicolon is missing, not at the next policy.
         guard token.kind == .symbol(.semicolon) else {
             let next = SourcePosition(line: end.line, column: end.column + 1, offset: end.offset + 1)
@@ -87,7 +87,8 @@ extension Parser {
         let range = SourceRange(start: start, end: token.range.end)
         let id = annotations.first { $0.key == "id" }?.value ?? "policy\(position)"
         try advance()
-        return Policy(id: id, annotations: annotations, effect: effect, scope: scope, range: range)
+        return Policy(
+            id: id, annotations: annotations, effect: effect, scope: scope, conditions: conditions, range: range)
     }
 
     private mutating func annotations() throws(Diagnostic) -> [Annotation] {
@@ -203,94 +204,5 @@ extension Parser {
             throw lexer.diagnostic("an action is an entity of type `Action`, not `\(action.type)`", at: range)
         }
         return action
-    }
-}
-
-// MARK: - Names
-
-extension Parser {
-    /// `N::T::"id"`
-    private mutating func entity() throws(Diagnostic) -> EntityUID {
-        if token.kind == .slot { throw slotRefused }
-        var components = [try component("an entity such as `Agent::\"name\"`")]
-        while true {
-            guard token.kind == .symbol(.path) else {
-                throw expected("`::` and the entity's id in quotes")
-            }
-            try advance()
-            if case .string(let id) = token.kind {
-                try advance()
-                return EntityUID(type: EntityType(components: components), id: id)
-            }
-            components.append(try component("the entity's id in quotes"))
-        }
-    }
-
-    /// `N::T`
-    private mutating func entityType() throws(Diagnostic) -> EntityType {
-        if token.kind == .slot { throw slotRefused }
-        var components = [try component("an entity type")]
-        while token.kind == .symbol(.path) {
-            try advance()
-            if case .string = token.kind { throw refused("`is` takes an entity type, not an entity") }
-            components.append(try component("an entity type"))
-        }
-        return EntityType(components: components)
-    }
-
-    private mutating func component(_ what: String) throws(Diagnostic) -> String {
-        guard case .identifier(let word) = token.kind else { throw expected(what) }
-        guard !Identifier.reserved.contains(word) else {
-            throw refused("`\(word)` is reserved and names no entity type")
-        }
-        try advance()
-        return word
-    }
-}
-
-// MARK: - Tokens
-
-extension Parser {
-    private mutating func advance() throws(Diagnostic) {
-        end = token.range.end
-        do {
-            token = try lexer.next()
-        } catch {
-            isLost = true
-            throw error
-        }
-    }
-
-    private mutating func take(_ symbol: Token.Symbol) throws(Diagnostic) {
-        guard token.kind == .symbol(symbol) else { throw expected("`\(symbol.rawValue)`") }
-        try advance()
-    }
-
-    private mutating func take(word: String) throws(Diagnostic) {
-        guard isNext(word) else { throw expected("`\(word)`") }
-        try advance()
-    }
-
-    private func isNext(_ word: String) -> Bool { token.kind == .identifier(word) }
-
-    private func expected(_ what: String) -> Diagnostic {
-        token.kind == .slot ? slotRefused : refused("expected \(what), found \(found)")
-    }
-
-    private var slotRefused: Diagnostic {
-        refused("template slots are not supported in this version: \(found)")
-    }
-
-    private func refused(_ message: String) -> Diagnostic { lexer.diagnostic(message, at: token.range) }
-
-    /// The token at hand, for a message.
-    private var found: String {
-        switch token.kind {
-        case .end: return "the end of the text"
-        case .string: return "a string"
-        case .number, .identifier, .slot, .symbol:
-            let bytes = lexer.source[token.range.start.offset..<token.range.end.offset]
-            return "`\(String(decoding: bytes.prefix(80), as: UTF8.self))`"
-        }
     }
 }

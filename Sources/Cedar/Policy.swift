@@ -19,15 +19,38 @@ public struct Policy: Equatable, Sendable, Identifiable, CustomStringConvertible
     public let annotations: [Annotation]
     public let effect: Effect
     public let scope: Scope
+    /// In the order of the text. The policy matches if each of them holds.
+    public let conditions: [Condition]
     public let range: SourceRange
+
+    public init(
+        id: String, annotations: [Annotation] = [], effect: Effect, scope: Scope, conditions: [Condition] = [],
+        range: SourceRange
+    ) {
+        (self.id, self.annotations, self.effect) = (id, annotations, effect)
+        (self.scope, self.conditions, self.range) = (scope, conditions, range)
+    }
 
     /// The value of the annotation with this key.
     public func annotation(_ key: String) -> String? { annotations.first { $0.key == key }?.value }
 
     /// The policy in canonical form, which parses to an equal policy.
     public var description: String {
-        annotations.map { "@\($0.key)(\(StringLiteral.quoted($0.value)))\n" }.joined() + "\(effect) \(scope);"
+        annotations.map { "@\($0.key)(\(StringLiteral.quoted($0.value)))\n" }.joined()
+            + (["\(effect) \(scope)"] + conditions.map(\.description)).joined(separator: "\n") + ";"
     }
+}
+
+/// What a policy asks for beside its scope.
+public struct Condition: Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: String, Sendable { case when, unless }
+
+    public let kind: Kind
+    public let body: Expression
+
+    public init(_ kind: Kind, _ body: Expression) { (self.kind, self.body) = (kind, body) }
+
+    public var description: String { "\(kind.rawValue) { \(body) }" }
 }
 
 /// Which requests a policy speaks about.

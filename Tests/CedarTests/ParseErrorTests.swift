@@ -4,14 +4,7 @@ import Testing
 
 @Suite struct ParseErrorTests {
     @Test(arguments: [
-        (
-            "permit(principal,action,resource) when { true };",
-            "1:35: conditions are not supported in this version: `when`"
-        ),
-        (
-            "permit(principal,action,resource) unless {};",
-            "1:35: conditions are not supported in this version: `unless`"
-        ),
+        ("permit(principal,action,resource) unless {};", "1:43: expected an expression, found `}`"),
         (
             "permit(principal == ?principal,action,resource);",
             "1:21: template slots are not supported in this version: `?principal`"
@@ -111,13 +104,13 @@ import Testing
         let text = """
             permit(principal, action);
             permit(principal, action, resource);
-            permit(principal, action, resource) when { "a;" == "b" };
+            permit(principal, action, resource) when { "a;" == };
             deny(principal, action, resource);
             """
         #expect(
             Self.error(text)?.description == """
                 1:25: expected `,`, found `)`
-                3:37: conditions are not supported in this version: `when`
+                3:52: expected an expression, found `}`
                 4:1: expected `permit` or `forbid`, found `deny`
                 """)
     }
