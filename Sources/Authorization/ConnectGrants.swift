@@ -23,30 +23,55 @@ extension PolicySnapshot {
         var principals = Matches(agents.map(\.entity), in: entities)
         var resources = Matches(services.map(\.entity), in: entities)
 
-        var permits: [Pair: [PolicyReference]] = [:]
-        var forbidden: Set<Pair> = []
-        for policy in policies.policies where policy.scope.action.matches(MeshAction.connect.entity, in: entities) {
-            guard let reference = references[policy.id] else { continue }
+        let pairs = Pairs(policies.policies, principals: &principals, resources: &resources, entities)
+        var timetable = Timetable(of: self, agents: agents.map(\.entity), services: services.map(\.entity))
+        var grants: [Grant] = []
+        var next: Timestamp?
+        for pair in pairs.permits.keys.sorted() where !pairs.forbidden.contains(pair) {
+            let (state, until) = timetable.course(of: pairs.policies(of: pair), for: pair, from: now)
+            next = earlier(next, state.until)
+            guard !state.permits.isEmpty else { continue }
+            let permits = state.permits.compactMap { references[policies.policies[$0].id] }
+            grants.append(
+                Grant(agent: agents[pair.agent], service: services[pair.service], policies: permits, until: until))
+        }
+        // A policy that oscillates must not keep us busy: `until` is what cuts in time.
+        let soonest = now.map { $0 + .milliseconds(100) }
+        return ConnectGrants(grants: grants, nextChange: next.map { moment in max(moment, soonest ?? moment) })
+    }
+}
+
+/// Which policies speak about which pairs of an agent and a service, as far as scopes tell.
+private struct Pairs {
+    /// Positions of policies.
+    private(set) var permits: [Pair: [Int]] = [:]
+    /// Those with conditions.
+    private var forbids: [Pair: [Int]] = [:]
+    /// What is forbidden under all conditions.
+    private(set) var forbidden: Set<Pair> = []
+
+    init(_ policies: [Policy], principals: inout Matches, resources: inout Matches, _ entities: Entities) {
+        for (position, policy) in policies.enumerated()
+        where policy.scope.action.matches(MeshAction.connect.entity, in: entities) {
             let matching = resources.positions(of: policy.scope.resource)
             for agent in principals.positions(of: policy.scope.principal) {
                 for service in matching {
                     let pair = Pair(agent: agent, service: service)
-                    switch policy.effect {
-                    case .permit: permits[pair, default: []].append(reference)
-                    case .forbid: forbidden.insert(pair)
+                    switch (policy.effect, policy.conditions.isEmpty) {
+                    case (.permit, _): permits[pair, default: []].append(position)
+                    case (.forbid, true): forbidden.insert(pair)
+                    case (.forbid, false): forbids[pair, default: []].append(position)
                     }
                 }
             }
         }
-        let grants = permits.keys.filter { !forbidden.contains($0) }.sorted().map { pair in
-            Grant(agent: agents[pair.agent], service: services[pair.service], policies: permits[pair] ?? [])
-        }
-        return ConnectGrants(grants: grants, nextChange: nil)
     }
+
+    func policies(of pair: Pair) -> [Int] { (permits[pair] ?? []) + (forbids[pair] ?? []) }
 }
 
 /// Positions in the sorted agents and services.
-private struct Pair: Hashable, Comparable {
+struct Pair: Hashable, Comparable {
     let agent: Int
     let service: Int
 

@@ -38,13 +38,13 @@ extension PolicySnapshot {
         guard agents[agent] != nil else { return Decision(reason: .unknownAgent) }
         guard services[service] != nil else { return Decision(reason: .unknownService) }
         if let disabled = disabledAgent(atOrAbove: agent) { return Decision(reason: .disabled(disabled)) }
-        let request = Request(principal: agent.entity, action: action.entity, resource: service.entity)
-        let response = Authorizer(policies: policies, entities: entities).authorize(request)
-        let determining = response.determining.compactMap { references[$0.id] }
-        return switch response.decision {
-        case .allow: Decision(reason: .permitted(determining))
-        case .deny: Decision(reason: determining.isEmpty ? .notPermitted : .forbidden(determining))
-        }
+        let judgements = judgements(on: Request(agent, action, service, now: now))
+        let counting = judgements.filter(\.counts)
+        let forbids = counting.filter { $0.policy.effect == .forbid }.map(\.reference)
+        guard forbids.isEmpty else { return Decision(reason: .forbidden(forbids)) }
+        guard counting.isEmpty else { return Decision(reason: .permitted(counting.map(\.reference))) }
+        let outside = judgements.filter(\.isOutsideWindow).map(\.reference)
+        return Decision(reason: outside.isEmpty ? .notPermitted : .outsideWindow(outside))
     }
 
     func disabledAgent(atOrAbove agent: AgentName) -> AgentName? {

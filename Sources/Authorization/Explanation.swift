@@ -9,18 +9,54 @@ extension PolicySnapshot {
         let verb = action == .connect ? "connect" : "do `\(action)`"
         let question = "agent `\(agent)` may \(verb) to service `\(service)`"
         let denial = "denied: agent `\(agent)` may not \(verb) to service `\(service)`"
+        let request = Request(agent, action, service, now: now)
         switch decide(agent: agent, action: action, service: service, now: now).reason {
-        case .permitted(let policies): return lines("allowed: \(question)", policies.map { "by \($0)" })
-        case .forbidden(let policies): return lines("\(denial): a policy forbids it", policies.map { "by \($0)" })
-        case .outsideWindow(let policies):
-            return lines("\(denial) at this time", policies.map { "outside the time window of \($0)" })
+        case .permitted: return lines("allowed: \(question)", bylines(of: .permit, on: request))
+        case .forbidden: return lines("\(denial): a policy forbids it", bylines(of: .forbid, on: request))
+        case .outsideWindow:
+            return lines("\(denial) at this time", judgements(on: request).compactMap { silence($0, request) })
         case .disabled(agent): return "\(denial): it is disabled"
         case .disabled(let crew): return "\(denial): agent `\(crew)` above it is disabled"
         case .unknownAgent: return "\(denial): there is no agent of that name"
         case .unknownService: return "\(denial): there is no service of that name"
         case .notPermitted:
-            let request = Request(principal: agent.entity, action: action.entity, resource: service.entity)
-            return lines("\(denial): no policy permits it", nearestPermits(to: request) + [advice(on: request)])
+            let silent = judgements(on: request).compactMap { silence($0, request) }
+            return lines(
+                "\(denial): no policy permits it", silent + nearestPermits(to: request) + [advice(on: request)])
+        }
+    }
+
+    private func bylines(of effect: Effect, on request: Request) -> [String] {
+        judgements(on: request).filter { $0.counts && $0.policy.effect == effect }.map { byline($0, request) }
+    }
+
+    private func byline(_ judgement: Judgement, _ request: Request) -> String {
+        if case .fails(let error) = judgement.stable.verdict {
+            return "by \(judgement.reference), which cannot be decided: \(reason(of: error))"
+        }
+        let until = end(of: judgement, on: request).map { ", until \($0)" } ?? ""
+        return "by \(judgement.reference)\(until)"
+    }
+
+    /// Why a permit whose scope matches permits nothing; nil if it does, or is none.
+    private func silence(_ judgement: Judgement, _ request: Request) -> String? {
+        guard judgement.policy.effect == .permit else { return nil }
+        switch judgement.stable.verdict {
+        case .holds: return nil
+        case .holdsNot where judgement.isOutsideWindow:
+            let opening = opening(of: judgement, on: request).map { ", which opens at \($0)" } ?? ""
+            return "outside the time window of \(judgement.reference)\(opening)"
+        case .holdsNot: return "the condition of \(judgement.reference) does not hold"
+        case .fails(let error): return "\(judgement.reference) permits nothing: \(reason(of: error))"
+        }
+    }
+
+    private func reason(of error: EvaluationError) -> String {
+        let place = error.range.map { "line \($0.start.line): " } ?? ""
+        return switch error.reason {
+        case .unknownContext(MeshSchema.clock): "\(place)the time is not known here yet"
+        case .unknownContext(let name): place + PacketPlane.silence(about: name)
+        default: "\(place)\(error.reason)"
         }
     }
 

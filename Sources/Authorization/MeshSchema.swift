@@ -31,6 +31,15 @@ enum MeshSchema {
 
     static let types: Set<EntityType> = [agent, group, user, node, service, tag, action]
 
+    /// The attributes of each type, and the type of entity that each holds; nil if it holds none.
+    static let attributes: [EntityType: [Text: EntityType?]] = [
+        agent: ["owner": user, "disabled": nil],
+        service: ["protocol": nil, "external": nil, "node": node],
+    ]
+
+    /// The attribute of the context that tells the time.
+    static let clock: Text = "now"
+
     /// Every action, and the actions it belongs to.
     static let parents: [String: [String]] = {
         var all: [String: [String]] = [:]

@@ -7,17 +7,23 @@ extension PolicySnapshot {
     package func check() throws(AuthorizationError) {
         var problems: [AuthorizationError.Problem] = []
         for policy in policies.policies {
-            guard let reference = references[policy.id], let message = problem(with: policy) else { continue }
+            guard let reference = references[policy.id], let problem = problem(with: policy) else { continue }
             problems.append(
                 AuthorizationError.Problem(
-                    document: reference.document, line: reference.line, column: reference.column,
-                    message: "policy `\(reference.id)`: \(message)", excerpt: nil))
+                    document: reference.document, line: problem.range?.start.line ?? reference.line,
+                    column: problem.range?.start.column ?? reference.column,
+                    message: "policy `\(reference.id)`: \(problem.message)", excerpt: nil))
             if problems.count == AuthorizationError.maximumProblems { break }
         }
         guard problems.isEmpty else { throw .policies(problems) }
     }
 
-    private func problem(with policy: Policy) -> String? {
+    private func problem(with policy: Policy) -> ConditionProblem? {
+        problem(withScopeOf: policy).map { ConditionProblem(message: $0, range: nil) }
+            ?? problem(withConditionsOf: policy)
+    }
+
+    private func problem(withScopeOf policy: Policy) -> String? {
         if let unknown = policy.annotations.first(where: { $0.key != "id" }) {
             return "there is no annotation `@\(unknown.key)` here, only `@id`"
         }
@@ -28,11 +34,11 @@ extension PolicySnapshot {
             ?? policy.scope.resource.problem(as: "resource", type: MeshSchema.service, group: MeshSchema.tag)
     }
 
-    private func problem(withType type: EntityType) -> String? {
+    func problem(withType type: EntityType) -> String? {
         MeshSchema.types.contains(type) ? nil : "there is no entity type `\(type)` in a mesh"
     }
 
-    private func problem(with entity: EntityUID) -> String? {
+    func problem(with entity: EntityUID) -> String? {
         if existing.contains(entity) { return nil }
         return switch entity.type {
         case MeshSchema.agent: "there is no agent `\(entity)`"

@@ -12,6 +12,8 @@ package struct PolicySnapshot: Sendable {
     let agents: [AgentName: AgentDefinition]
     let services: [ServiceName: ServiceDefinition]
 
+    var authorizer: Authorizer { Authorizer(policies: policies, entities: entities) }
+
     /// Reads the policies. What they name need not exist: an agent may have been removed since, and then a policy
     /// about it is silent. `check()` is for the moment at which policies are written.
     package init(
@@ -100,11 +102,20 @@ extension PolicySnapshot {
     ) -> [Entity] {
         MeshSchema.actions
             + agents.map {
-                Entity($0.name.entity, in: $0.groups.map(\.entity) + [$0.name.parent].compactMap { $0?.entity })
+                Entity(
+                    $0.name.entity, in: $0.groups.map(\.entity) + [$0.name.parent].compactMap { $0?.entity },
+                    attributes: ["owner": .entity($0.owner.entity), "disabled": .bool($0.disabled)])
             }
             + crews(of: agents)
             + Set(agents.map(\.owner)).map { Entity($0.entity) }
-            + services.map { Entity($0.name.entity, in: $0.tags.map(\.entity)) }
+            + services.map {
+                Entity(
+                    $0.name.entity, in: $0.tags.map(\.entity),
+                    attributes: [
+                        "protocol": .string(Text($0.protocol.rawValue)), "external": .bool(false),
+                        "node": .entity($0.node.entity),
+                    ])
+            }
             + nodes.map { Entity($0.entity) }
     }
 

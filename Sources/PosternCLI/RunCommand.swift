@@ -71,7 +71,7 @@ struct RunConversation: ~Copyable {
                 case .notice(let text): Terminal.current.complain(text)
                 case .exited(let code): return ExitStatus(rawValue: code)
                 case .failed(let message): throw CommandFailure(message)
-                default: throw CommandFailure.wrongAnswer
+                case .status, .explanation, .ended: throw CommandFailure("posternd's answer is to another question")
                 }
             }
             guard try wait(signals) else { throw Self.lost(session) }

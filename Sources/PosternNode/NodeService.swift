@@ -77,7 +77,6 @@ package struct NodeService: Service {
             try? await Task.sleep(for: Self.inspection)
             if Task.isCancelled { return }
             await node.reconcile()
-            await node.takeRates()
         }
     }
 

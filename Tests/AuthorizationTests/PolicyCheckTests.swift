@@ -58,6 +58,38 @@ import Testing
         #expect(error?.description == "demo.cedar:3:3: policy `x`: \(message)")
     }
 
+    @Test(arguments: [
+        "context.now.toTime() < duration(\"9h\") && context.now >= datetime(\"2027-01-01\")",
+        "principal.owner == User::\"ann@example.org\" && resource.node == Node::\"node-b\"",
+        "principal in [Group::\"research\", Agent::\"crew\"] || resource in Tag::\"prod\" || context has now",
+    ])
+    func `a condition that can be decided is accepted`(condition: String) throws {
+        try Demo.snapshot("forbid (principal, action, resource) when { \(condition) };").check()
+    }
+
+    @Test(arguments: [
+        ("context.flow.port == 22", "3:8", "packets tell a policy `context.now` alone, not `context.flow`"),
+        ("context has approval", "3:8", "packets tell a policy `context.now` alone, not `context.approval`"),
+        ("{} == context", "3:14", "packets tell a policy `context.now` alone, not the whole `context`"),
+        ("principal in Group::\"reserch\"", "3:21", "no agent is in the group `Group::\"reserch\"`"),
+        ("principal is Robot", "3:8", "there is no entity type `Robot` in a mesh"),
+        ("principal.ower == resource", "3:8", "an entity of type `Agent` has no attribute `ower`"),
+        ("principal.owner.email == \"a\"", "3:8", "an entity of type `User` has no attribute `email`"),
+        ("resource has prot", "3:8", "an entity of type `Service` has no attribute `prot`"),
+        ("principal.hasTag(\"team\")", "3:8", "no entity of a mesh has tags of that kind"),
+        (
+            "context.now > datetime(\"2027-13-01\")", "3:22",
+            "`datetime`: \"2027-13-01\" is no date and time, such as \"2026-01-31T09:00:00Z\""
+        ),
+    ])
+    func `a condition that asks for what is not there is refused where it asks`(
+        condition: String, place: String, message: String
+    ) throws {
+        let snapshot = try Demo.snapshot("@id(\"x\") forbid (principal, action, resource)\n\nwhen { \(condition) };")
+        let error = #expect(throws: AuthorizationError.self) { try snapshot.check() }
+        #expect(error?.description == "demo.cedar:\(place): policy `x`: \(message)")
+    }
+
     @Test func `an annotation that nothing obeys is refused`() throws {
         let snapshot = try Demo.snapshot("@observe forbid (principal, action, resource);")
         let error = #expect(throws: AuthorizationError.self) { try snapshot.check() }

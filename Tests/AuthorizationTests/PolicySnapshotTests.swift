@@ -4,15 +4,15 @@ import Testing
 
 @Suite struct PolicySnapshotTests {
     @Test func `a mistake names its document, line, column and cause`() {
-        let text = "permit (principal, action, resource);\npermit (principal, action, resource) when { true };"
+        let text = "permit (principal, action, resource);\npermit (principal, action, resource) when true;"
         let error = #expect(throws: AuthorizationError.self) { try Demo.snapshot(text) }
-        #expect(error?.description == "demo.cedar:2:38: conditions are not supported in this version: `when`")
+        #expect(error?.description == "demo.cedar:2:43: expected `{`, found `true`")
         #expect(
             error?.rendering == """
-                demo.cedar:2:38: conditions are not supported in this version: `when`
+                demo.cedar:2:43: expected `{`, found `true`
                   |
-                2 | permit (principal, action, resource) when { true };
-                  |                                      ^^^^
+                2 | permit (principal, action, resource) when true;
+                  |                                           ^^^^
                 """)
     }
 
