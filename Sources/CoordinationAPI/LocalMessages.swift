@@ -13,6 +13,26 @@ package enum LocalRequest: Codable, Equatable, Sendable {
     case run(RunRequest)
     case endSession(SessionID)
     case signal(Int32)
+    /// Who has a mesh address, or bears a name; as people write either.
+    case whois(String)
+    case ping(PingRequest)
+    case doctor
+    /// Brings the mesh device up again after `down`; on a machine that has not joined yet, joins.
+    case up(JoinOrder?)
+    /// Takes the mesh device down, until `up`.
+    case down
+}
+
+/// What a machine needs to join by way of its daemon.
+package struct JoinOrder: Codable, Equatable, Sendable {
+    package let token: JoinToken
+    package let name: NodeName
+    /// Where other nodes reach this one; none leaves the choice to the node.
+    package let endpoints: [Endpoint]
+
+    package init(token: JoinToken, name: NodeName, endpoints: [Endpoint]) {
+        (self.token, self.name, self.endpoints) = (token, name, endpoints)
+    }
 }
 
 /// A command to run as an agent.
@@ -40,6 +60,11 @@ package enum LocalResponse: Codable, Equatable, Sendable {
     case notice(String)
     case exited(code: Int32)
     case ended
+    case whois([PeerReport])
+    case ping(PingReport)
+    case doctor(DoctorReport)
+    case up
+    case down
     case failed(String)
 }
 
@@ -51,98 +76,6 @@ package struct Explanation: Codable, Equatable, Sendable {
 
     package init(allowed: Bool, text: String, policies: [PolicyReference]) {
         (self.allowed, self.text, self.policies) = (allowed, text, policies)
-    }
-}
-
-/// What `postern status` shows.
-package struct NodeStatus: Codable, Equatable, Sendable {
-    package var mesh: MeshDomain
-    package var node: NodeName
-    package var address: String
-    package var address6: String
-    package var pool: String
-    package var mapVersion: UInt64?
-    package var mapIssuedAt: Timestamp?
-    package var mapValidUntil: Timestamp?
-    package var coordinatorURL: String
-    /// Why the last question to the coordinator failed; absent when it was answered.
-    package var coordinatorError: String?
-    package var devices: [Device]
-    package var sessions: [Session]
-    /// Packets by direction and reason since the tables were made.
-    package var packets: [PacketCount]
-    /// What the reconciler could not do; empty when all is as planned.
-    package var problems: [String]
-
-    /// A WireGuard device of this machine.
-    package struct Device: Codable, Equatable, Sendable {
-        package var name: String
-        package var session: SessionID?
-        package var listenPort: UInt16
-        package var classifierAttached: Bool
-        package var peers: [Peer]
-
-        package init(name: String, session: SessionID?, listenPort: UInt16, classifierAttached: Bool, peers: [Peer]) {
-            (self.name, self.session, self.listenPort) = (name, session, listenPort)
-            (self.classifierAttached, self.peers) = (classifierAttached, peers)
-        }
-    }
-
-    /// The other end of a tunnel.
-    package struct Peer: Codable, Equatable, Sendable {
-        package var name: String
-        package var address: String
-        package var key: WireGuardPublicKey
-        package var endpoint: String?
-        package var received: UInt64
-        package var sent: UInt64
-
-        package init(
-            name: String, address: String, key: WireGuardPublicKey, endpoint: String?, received: UInt64, sent: UInt64
-        ) {
-            (self.name, self.address, self.key) = (name, address, key)
-            (self.endpoint, self.received, self.sent) = (endpoint, received, sent)
-        }
-    }
-
-    /// A session of this node.
-    package struct Session: Codable, Equatable, Sendable {
-        package var id: SessionID
-        package var agent: AgentName
-        package var address: String
-        package var device: String
-        package var expires: Timestamp?
-        package var processID: Int32?
-
-        package init(
-            id: SessionID, agent: AgentName, address: String, device: String, expires: Timestamp?, processID: Int32?
-        ) {
-            (self.id, self.agent, self.address, self.device) = (id, agent, address, device)
-            (self.expires, self.processID) = (expires, processID)
-        }
-    }
-
-    /// How many packets left by one way.
-    package struct PacketCount: Codable, Equatable, Sendable {
-        package var direction: String
-        package var reason: String
-        package var packets: UInt64
-        package var bytes: UInt64
-
-        package init(direction: String, reason: String, packets: UInt64, bytes: UInt64) {
-            (self.direction, self.reason, self.packets, self.bytes) = (direction, reason, packets, bytes)
-        }
-    }
-
-    package init(
-        mesh: MeshDomain, node: NodeName, address: String, address6: String, pool: String, mapVersion: UInt64?,
-        mapIssuedAt: Timestamp?, mapValidUntil: Timestamp?, coordinatorURL: String, coordinatorError: String?,
-        devices: [Device], sessions: [Session], packets: [PacketCount], problems: [String]
-    ) {
-        (self.mesh, self.node, self.address, self.address6, self.pool) = (mesh, node, address, address6, pool)
-        (self.mapVersion, self.mapIssuedAt, self.mapValidUntil) = (mapVersion, mapIssuedAt, mapValidUntil)
-        (self.coordinatorURL, self.coordinatorError) = (coordinatorURL, coordinatorError)
-        (self.devices, self.sessions, self.packets, self.problems) = (devices, sessions, packets, problems)
     }
 }
 

@@ -18,10 +18,12 @@ struct SocketOptions: ParsableArguments {
     }
 
     /// One question, one answer.
-    func ask(_ request: LocalRequest) throws(CommandFailure) -> LocalResponse {
+    func ask(
+        _ request: LocalRequest, within limit: Duration = .seconds(30)
+    ) throws(CommandFailure) -> LocalResponse {
         var connection = try connect()
         try connection.send(request)
-        guard let answer = try connection.receive(within: .seconds(30)) else {
+        guard let answer = try connection.receive(within: limit) else {
             throw CommandFailure("posternd hung up without an answer: its log may say why")
         }
         if case .failed(let message) = answer { throw CommandFailure(message) }

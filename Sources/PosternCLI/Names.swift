@@ -8,6 +8,13 @@ func portNumber(_ text: String) throws -> Port {
     return port
 }
 
+func endpointText(_ text: String) throws -> Endpoint {
+    guard let endpoint = Endpoint(text) else {
+        throw CommandFailure("an endpoint is ADDRESS:PORT, such as 192.0.2.10:51820 or [2001:db8::1]:51820")
+    }
+    return endpoint
+}
+
 func protocolName(_ text: String) throws -> ServiceProtocol {
     guard let value = ServiceProtocol(rawValue: text) else {
         throw CommandFailure("the protocols are: \(ServiceProtocol.allCases.map(\.rawValue).joined(separator: ", "))")

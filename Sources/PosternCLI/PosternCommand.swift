@@ -14,6 +14,7 @@ package struct PosternCommand: AsyncParsableCommand {
               postern status
               postern run --agent writer -- python3 agent.py
               postern why --agent writer connect ledger
+              postern doctor
 
             As an admin (POSTERN_ADMIN_FILE, or --admin-file):
               postern agent create writer --owner ana --node node-a
@@ -25,7 +26,8 @@ package struct PosternCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, StatusCommand.self, WhyCommand.self, SessionCommand.self, GetCommand.self,
+            RunCommand.self, StatusCommand.self, WhyCommand.self, SessionCommand.self, UpCommand.self,
+            DownCommand.self, WhoisCommand.self, PingCommand.self, DoctorCommand.self, GetCommand.self,
             AgentCommand.self, ServiceCommand.self, PolicyCommand.self, JoinTokenCommand.self,
         ])
 

@@ -71,7 +71,7 @@ struct RunConversation: ~Copyable {
                 case .notice(let text): Terminal.current.complain(text)
                 case .exited(let code): return ExitStatus(rawValue: code)
                 case .failed(let message): throw CommandFailure(message)
-                case .status, .explanation, .ended: throw CommandFailure("posternd's answer is to another question")
+                default: throw CommandFailure.wrongAnswer
                 }
             }
             guard try wait(signals) else { throw Self.lost(session) }

@@ -15,16 +15,31 @@ struct StatusView {
         let sorted = status.packets.sorted {
             ($1.packets, $0.direction, $0.reason) < ($0.packets, $1.direction, $1.reason)
         }
-        return Table(
-            headers: ["DIRECTION", "REASON", "PACKETS", "BYTES"],
-            rows: sorted.map { [$0.direction, $0.reason, "\($0.packets)", "\($0.bytes)"] }
-        ).text
+        let table = Table(
+            headers: ["DIRECTION", "PASSED", "REASON", "PACKETS", "PER SECOND", "BYTES"],
+            rows: sorted.map { count in
+                [
+                    count.direction, count.passed ? "yes" : "no", count.reason, "\(count.packets)",
+                    count.packetsPerSecond.map(rate) ?? "", "\(count.bytes)",
+                ]
+            })
+        guard status.suppressedEvents > 0 else { return table.text }
+        return table.text + "\n\(status.suppressedEvents) openings and denials were told to nobody: "
+            + "their sender had caused too many\n"
+    }
+
+    /// One digit behind the point, or `0`.
+    private func rate(_ number: Double) -> String {
+        guard number.isFinite, number >= 0.05, number < 1e15 else { return "0" }
+        let tenths = Int((number * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
     }
 
     private var summary: String {
         labelled([
-            ("mesh", status.mesh.description), ("node", status.node.description),
-            ("address", "\(status.address), \(status.address6)"), ("pool", status.pool), ("map", map),
+            ("mesh", status.mesh.description + (status.isDown ? ", down here: `postern up` brings it up" : "")),
+            ("node", status.node.description), ("address", "\(status.address), \(status.address6)"),
+            ("pool", status.pool), ("map", map),
             ("coordinator", status.coordinatorURL + (status.coordinatorError.map { ": \($0)" } ?? "")),
         ])
     }
@@ -51,12 +66,12 @@ struct StatusView {
 
     private var peers: Table {
         Table(
-            headers: ["PEER", "ADDRESS", "ENDPOINT", "RECEIVED", "SENT", "DEVICE"],
+            headers: ["PEER", "ADDRESS", "ENDPOINT", "HANDSHAKE", "RECEIVED", "SENT", "DEVICE"],
             rows: status.devices.flatMap { device in
                 device.peers.map { peer in
                     [
-                        peer.name, peer.address, peer.endpoint ?? "", byteCount(peer.received), byteCount(peer.sent),
-                        device.name,
+                        peer.name, peer.address, peer.endpoint ?? "", age(peer.lastHandshake, now: now),
+                        byteCount(peer.received), byteCount(peer.sent), device.name,
                     ]
                 }
             })
@@ -66,6 +81,9 @@ struct StatusView {
 
     private var problems: String { status.problems.map { "problem: \(printable($0))\n" }.joined() }
 }
+
+/// `12s ago`, or `never`.
+func age(_ moment: Timestamp?, now: Timestamp) -> String { moment.map { "\(Span(now - $0)) ago" } ?? "never" }
 
 /// The sessions of one node.
 func sessionTable(_ sessions: [NodeStatus.Session], now: Timestamp) -> Table {

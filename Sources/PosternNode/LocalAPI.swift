@@ -18,6 +18,11 @@ extension Node {
             case .endSession(let id):
                 try endSession(id, caller: caller)
                 connection.send(.ended)
+            case .whois(let text): connection.send(.whois(try whois(text)))
+            case .ping(let request): connection.send(.ping(try await ping(request)))
+            case .doctor: connection.send(.doctor(await doctor()))
+            case .up(let order): connection.send(try up(order, caller: caller))
+            case .down: connection.send(try down(caller: caller))
             case .signal: throw NodeError("a signal is for a session that this connection runs")
             }
         } catch { connection.send(.failed("\(error)")) }

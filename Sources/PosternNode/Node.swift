@@ -19,6 +19,8 @@ package actor Node {
     let signer: SigningKey
     let client: CoordinatorClient
     let log: Logger
+    /// How WireGuard devices are made here, in words.
+    let backendName: String
 
     var map: NetworkMap?
     /// The map as it stands on the disk.
@@ -31,6 +33,10 @@ package actor Node {
     var leftOut: [String] = []
     var coordinatorError: String?
     var denials = DenialLog()
+    var rates = PacketRates()
+    var suppressedEvents: UInt64 = 0
+    /// Whether a person took the mesh down here; kept on the disk.
+    var isDown: Bool
     private var planner: Planner
     private var reconciler: Reconciler
     private var events: EventStream
@@ -46,6 +52,8 @@ package actor Node {
         else { throw NodeError("this machine has not joined a mesh: run `posternd join` first") }
         (self.configuration, self.membership, self.state, self.signer) = (configuration, membership, state, signer)
         self.log = log
+        isDown = try state.isDown()
+        backendName = backend is UserspaceBackend ? "wireguard-go, in user space" : "the kernel"
         local = LocalNode(
             name: membership.node, device: configuration.device, key: key, port: membership.endpoint.port)
         verifier = MapVerifier(
@@ -89,8 +97,11 @@ extension Node {
 
     /// Plans and brings the machine to the plan.
     func reconcile() {
-        plan = planner.plan(
-            map: map, policy: policy, sessions: sessions.mapValues(\.local), clock: clock, now: .now())
+        plan =
+            isDown
+            ? .nothing(because: "the mesh is down here: `postern up` brings it up")
+            : planner.plan(
+                map: map, policy: policy, sessions: sessions.mapValues(\.local), clock: clock, now: .now())
         let found =
             plan.problems.map { Problem(device: nil, text: $0) }
             + reconciler.apply(plan, places: sessions.mapValues(\.place))
@@ -105,6 +116,7 @@ extension Node {
     /// Reads the events, and tells each session what it was denied.
     func drainEvents() {
         guard let fresh = try? events.drain() else { return }
+        suppressedEvents += fresh.reduce(0) { $0 + UInt64($1.suppressed) }
         for event in fresh where event.kind == .denied {
             guard let session = session(of: event), let notice = denial(event, of: session) else { continue }
             log.notice("\(notice)", metadata: ["session": "\(session.local.id)"])
@@ -119,13 +131,14 @@ extension Node {
     }
     func packetCounts() -> [NodeStatus.PacketCount] {
         guard let counts = try? reconciler.packetCounts() else { return [] }
-        return counts.sorted { $0.key.rawValue < $1.key.rawValue }.flatMap { place, reasons in
-            reasons.sorted { $0.key.rawValue < $1.key.rawValue }.map { reason, count in
-                NodeStatus.PacketCount(
-                    direction: "\(place)", reason: "\(reason)", packets: count.packets, bytes: count.bytes)
-            }
-        }
+        return rates.report(counts, at: .now())
     }
+    /// Remembers the counts of this moment, to tell later how fast they rise.
+    func takeRates() {
+        if let counts = try? reconciler.packetCounts() { rates.take(counts, at: .now()) }
+    }
+    /// Why the wall is not to be relied on; nil when it is.
+    func wallError() -> String? { reconciler.wallError() }
 
     private func session(of event: PacketEvent) -> LiveSession? {
         guard let slot = event.ownSlot else { return nil }

@@ -77,6 +77,7 @@ package struct NodeService: Service {
             try? await Task.sleep(for: Self.inspection)
             if Task.isCancelled { return }
             await node.reconcile()
+            await node.takeRates()
         }
     }
 

@@ -128,6 +128,14 @@ extension AddressPool {
 extension Reconciler {
     package func events() throws(DatapathError) -> EventStream { try EventStream(machine.tables) }
 
+    /// Why the wall is not to be relied on; nil when it is.
+    package func wallError() -> String? {
+        do {
+            try Wall.verify(pins: machine.pins.wall)
+            return nil
+        } catch { return "\(error)" }
+    }
+
     package func packetCounts() throws(DatapathError) -> [Place: [Reason: Count]] { try machine.tables.counts() }
 
     /// What WireGuard itself says of a device.

@@ -118,6 +118,7 @@ extension Node {
             throw NodeError("standard input, output and error must come with the request")
         }
         try Enclosure.checkStdio(descriptors)
+        guard !isDown else { throw NodeError("the mesh is down here: `postern up` brings it up") }
         guard let map else { throw NodeError("this node has no map of the mesh yet: is the coordinator reachable?") }
         guard clock.bootTime(of: map.validUntil) > .now() else {
             throw NodeError("this node's map of the mesh has run out: is the coordinator reachable?")
@@ -294,7 +295,7 @@ extension Node {
         } catch { log.error("session \(session.local.id): \(error)") }
     }
 
-    private func stop(_ session: LiveSession, because reason: String) {
+    func stop(_ session: LiveSession, because reason: String) {
         session.notify(reason)
         sessions[session.local.id] = nil
         reconcile()

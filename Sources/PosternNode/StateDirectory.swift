@@ -34,6 +34,8 @@ package struct StateDirectory: Sendable {
         case tlsKey = "tls.key"
         case wireGuardKey = "wireguard.key"
         case map = "map.json"
+        /// There while the mesh is down.
+        case down
     }
 
     /// Makes the directory, with mode 0700, if it is not there, and what is missing above it.
@@ -75,6 +77,17 @@ package struct StateDirectory: Sendable {
         defer { close(descriptor) }
         guard writeAll(descriptor, bytes), fsync(descriptor) == 0, unsafe rename(temporary, name) == 0 else {
             throw NodeError("cannot write `\(name)`: \(errorText())")
+        }
+    }
+
+    /// Whether `postern down` was the last word.
+    package func isDown() throws(NodeError) -> Bool { try read(.down, upTo: 4096) != nil }
+
+    package func setDown(_ isDown: Bool) throws(NodeError) {
+        guard !isDown else { return try write(.down, Array("`postern up` brings the mesh up\n".utf8)) }
+        let name = path + "/" + File.down.rawValue
+        guard unsafe unlink(name) == 0 || errno == ENOENT else {
+            throw NodeError("cannot remove `\(name)`: \(errorText())")
         }
     }
 

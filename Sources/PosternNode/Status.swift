@@ -9,13 +9,13 @@ extension Node {
         let own = map?.nodes[local.name]
         let pool = membership.pool
         return NodeStatus(
-            mesh: membership.mesh, node: local.name,
+            mesh: membership.mesh, node: local.name, isDown: isDown,
             address: own.map { pool.ipv4(at: $0.offset).description } ?? "",
             address6: own.map { pool.ipv6(at: $0.offset).description } ?? "",
             pool: pool.v4Text, mapVersion: map?.version, mapIssuedAt: map?.issuedAt, mapValidUntil: map?.validUntil,
             coordinatorURL: membership.url, coordinatorError: coordinatorError, devices: devices(),
             sessions: sessions.values.map(summary).sorted { $0.id < $1.id }, packets: packetCounts(),
-            problems: problems.map(\.text) + leftOut)
+            suppressedEvents: suppressedEvents, problems: problems.map(\.text) + leftOut)
     }
 
     private func devices() -> [NodeStatus.Device] {
@@ -27,7 +27,8 @@ extension Node {
                 NodeStatus.Peer(
                     name: names[key] ?? "unknown",
                     address: peer.allowedIPs.map(\.description).sorted().joined(separator: ", "), key: key,
-                    endpoint: peer.endpoint?.description, received: peer.receivedBytes, sent: peer.sentBytes)
+                    endpoint: peer.endpoint?.description, lastHandshake: peer.lastHandshake,
+                    received: peer.receivedBytes, sent: peer.sentBytes)
             }
             return NodeStatus.Device(
                 name: name.rawValue, session: session, listenPort: state?.listenPort?.rawValue ?? 0,

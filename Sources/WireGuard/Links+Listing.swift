@@ -8,6 +8,10 @@ package struct Link: Hashable, Sendable {
     package let name: String
     package let mtu: Int
     package let isUp: Bool
+
+    package init(index: Int32, name: String, mtu: Int, isUp: Bool) {
+        (self.index, self.name, self.mtu, self.isUp) = (index, name, mtu, isUp)
+    }
 }
 
 /// An address on an interface, with the network behind it.
@@ -15,6 +19,10 @@ package struct LinkAddress: Hashable, Sendable {
     package let index: Int32
     package let address: IPAddress
     package let length: Int
+
+    package init(index: Int32, address: IPAddress, length: Int) {
+        (self.index, self.address, self.length) = (index, address, length)
+    }
 
     package var network: IPPrefix? { IPPrefix(address, length: length) }
 }

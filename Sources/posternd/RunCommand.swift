@@ -13,7 +13,7 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Keep this machine in the mesh until told to stop (SIGTERM, SIGINT).",
         discussion: """
             Tables, classifiers and WireGuard devices outlive the daemon: what policy allowed goes on until its lease
-            ends, and nothing else begins.
+            ends, and nothing else begins. On a machine that has not joined yet, it waits for `postern up`.
             """)
 
     @Option(help: "Where the node keeps its keys and its map.")
@@ -45,14 +45,27 @@ struct RunCommand: AsyncParsableCommand {
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let backend = UserspaceBackend(directory: state + "/wireguard")
-            let lock = try StateDirectory(path: state).lock()
+            let directory = try StateDirectory(path: state)
+            let lock = try directory.lock()
+            if try directory.membership() == nil {
+                let threshold = Threshold(
+                    state: directory, server: try LocalServer(path: socket), device: device, log: log, now: wallClock)
+                try await run(threshold, log)
+                if try directory.membership() == nil { return }
+            }
             let server = try LocalServer(path: socket)
             let node = try Node(configuration, backend: backend, log: log)
             let service = NodeService(node: node, server: server, lock: lock, now: wallClock)
             log.info("posternd serves \(socket)")
-            let group = ServiceGroup(
-                services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
-            try await group.run()
+            try await run(service, log)
         }
+    }
+
+    private func run(_ service: any Service, _ log: Logger) async throws {
+        let ending = ServiceGroupConfiguration.ServiceConfiguration(
+            service: service, successTerminationBehavior: .gracefullyShutdownGroup)
+        let group = ServiceGroup(
+            configuration: .init(services: [ending], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+        try await group.run()
     }
 }

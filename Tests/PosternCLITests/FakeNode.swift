@@ -3,7 +3,7 @@ import CoordinationAPI
 import Foundation
 import Glibc
 
-/// Stands in for `posternd` at a Unix socket of its own: takes one request, and does what the test says.
+/// Stands in for `posternd` at a Unix socket of its own: takes a caller's request, and does what the test says.
 final class FakeNode: Sendable {
     /// What the test sees of the caller.
     struct Caller: ~Copyable {
@@ -29,7 +29,8 @@ final class FakeNode: Sendable {
     let path: String
     private let listener: Int32
 
-    init(_ serve: @escaping @Sendable (borrowing Caller) -> Void) throws {
+    /// Serves so many callers, one after another.
+    init(callers: Int = 1, _ serve: @escaping @Sendable (borrowing Caller) -> Void) throws {
         let path = NSTemporaryDirectory() + "postern-\(UUID().uuidString.prefix(8)).sock"
         let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
@@ -40,14 +41,16 @@ final class FakeNode: Sendable {
                 unsafe bind(listener, pointer, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard listener >= 0, bound == 0, listen(listener, 1) == 0 else { throw CocoaError(.fileWriteUnknown) }
+        guard listener >= 0, bound == 0, listen(listener, 16) == 0 else { throw CocoaError(.fileWriteUnknown) }
         (self.path, self.listener) = (path, listener)
         Thread.detachNewThread {
-            let connection = accept(listener, nil, nil)
-            guard connection >= 0 else { return }
-            let (request, descriptors) = Self.receive(connection)
-            serve(Caller(connection: connection, request: request, descriptors: descriptors))
-            for descriptor in descriptors + [connection] { close(descriptor) }
+            for _ in 0..<callers {
+                let connection = accept(listener, nil, nil)
+                guard connection >= 0 else { return }
+                let (request, descriptors) = Self.receive(connection)
+                serve(Caller(connection: connection, request: request, descriptors: descriptors))
+                for descriptor in descriptors + [connection] { close(descriptor) }
+            }
         }
     }
 

@@ -59,8 +59,8 @@ import Testing
                 postern0  -                                 51820  attached    1
                 pt1       00112233445566778899aabbccddeeff  51821  MISSING     0
 
-                PEER    ADDRESS    ENDPOINT         RECEIVED  SENT  DEVICE
-                node-b  10.64.0.2  192.0.2.2:51820  1.5 KiB   12 B  postern0
+                PEER    ADDRESS    ENDPOINT         HANDSHAKE  RECEIVED  SENT  DEVICE
+                node-b  10.64.0.2  192.0.2.2:51820  12s ago    1.5 KiB   12 B  postern0
 
                 SESSION                           AGENT   ADDRESS    DEVICE  ENDS IN  PID
                 00112233445566778899aabbccddeeff  writer  10.64.0.9  pt1     14m 50s  4711
@@ -86,11 +86,26 @@ import Testing
         let text = StatusView(status: try Sample.status(), now: Sample.now).packets
         #expect(
             text == """
-                DIRECTION  REASON    PACKETS  BYTES
-                egress     allowed   40       2400
-                ingress    no grant  3        180
+                DIRECTION  PASSED  REASON    PACKETS  PER SECOND  BYTES
+                egress     yes     allowed   40       1.3         2400
+                ingress    no      no grant  3        -           180
 
                 """)
+    }
+
+    @Test func `events that nobody was told of are counted`() throws {
+        var status = try Sample.status()
+        status.suppressedEvents = 12
+        let text = StatusView(status: status, now: Sample.now).packets
+        #expect(text.hasSuffix("\n12 openings and denials were told to nobody: their sender had caused too many\n"))
+    }
+
+    @Test func `a mesh that was taken down says how it comes up`() throws {
+        var status = try Sample.status()
+        status.isDown = true
+        #expect(
+            StatusView(status: status, now: Sample.now).text
+                .hasPrefix("mesh         demo.internal, down here: `postern up` brings it up\n"))
     }
 
     @Test(

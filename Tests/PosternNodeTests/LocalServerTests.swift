@@ -289,6 +289,7 @@ extension LocalServerTests {
                 connection.send(.notice("asked by " + text))
             case .endSession:
                 for _ in 0..<1000 { connection.send(.notice(String(repeating: "x", count: 10_000))) }
+            default: connection.send(.failed("no test asks this"))
             }
         }
     }

@@ -7,10 +7,11 @@
 #   POSTERN_TEST_BACKEND    `kernel` or `userspace`: the WireGuard of the nodes; the daemon's own choice unless said
 #   POSTERN_TEST_PATIENCE   what every time limit is multiplied by: 1, or more on a slow machine
 #   POSTERN_BUILT           when set, the programs are taken as they are
+#   POSTERN_PROGRAMS        the directory of the programs, .build/debug unless said otherwise
 
 set -o pipefail
 
-bin=$PWD/.build/debug
+bin=${POSTERN_PROGRAMS:-$PWD/.build/debug}
 work=
 lab_is_ours=
 mesh=demo.internal
@@ -25,10 +26,10 @@ not() { ! "$@"; }
 patiently() { echo $(($1 * patience)); }
 
 build_programs() {
+    if [[ -n "${POSTERN_BUILT:-}${POSTERN_PROGRAMS:-}" ]]; then return; fi
     scripts/install-tools
     local program
     for program in postern posternd postern-session postern-coordinator; do
-        if [[ -n "${POSTERN_BUILT:-}" ]]; then break; fi
         echo "building $program (the first time takes some minutes)" >&2
         swift build --product "$program" >&2
     done
