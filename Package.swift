@@ -150,7 +150,7 @@ let package = Package(
         .testTarget(
             name: "PosternCoordinatorTests",
             dependencies: [
-                "PosternCoordinator", "Mesh", "CoordinationAPI", "Identity",
+                "PosternCoordinator", "Mesh", "CoordinationAPI", "Identity", "Authorization",
                 crypto, logging, httpClient, httpTypes, nio, nioHTTP, nioTLS, grdb,
             ],
             swiftSettings: strict),
