@@ -15,7 +15,7 @@ enum Operations {
         case .contains: .bool(try left.members.contains(right))
         case .containsAll: .bool(try left.members.isSuperset(of: try right.members))
         case .containsAny: .bool(try !left.members.isDisjoint(with: try right.members))
-        case .hasTag: .bool(entities[try left.entity]?.tags[try right.text] != nil)
+        case .hasTag: .bool(hasTag(try right.text, of: try left.entity, in: entities))
         case .getTag: try tag(try right.text, of: try left.entity, in: entities)
         }
     }
@@ -94,6 +94,11 @@ enum Operations {
             }
         guard !overflow else { throw EvaluationError(.overflow("\(left) \(operation.rawValue) \(right)")) }
         return result
+    }
+
+    /// The name is asked for first: it must be a string also where there is no entity.
+    private static func hasTag(_ name: Text, of uid: EntityUID, in entities: Entities) -> Bool {
+        entities[uid]?.tags[name] != nil
     }
 
     private static func tag(_ name: Text, of uid: EntityUID, in entities: Entities) throws(EvaluationError) -> Value {

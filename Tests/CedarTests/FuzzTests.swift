@@ -8,12 +8,18 @@ import Testing
         "id",
         "Agent", "::", "Action", "\"a\"", "\"", "\\", "\\u{", "//", "\n", "\r", "?principal", "when", "{", "}", "\0",
         "é",
-        "\u{202E}", "😀", " ", "7", "!", "&", "&&", "|", "@id(\"x\")", "permit(principal,action,resource);",
+        "\u{202E}", "😀", " ", "7", "!", "&", "&&", "|", "||", "when {", "unless", "if", "then", "else", "has", "like",
+        "context", ".", "now", "toTime()", "duration(\"9h\")", "<", ">=", "+", "-", "*", "true", "{a: 1}",
+        "9223372036854775808",
+        "\"\\*\"", "@id(\"x\")", "permit(principal,action,resource);",
     ]
 
     private static func survives(_ text: String) {
         do throws(ParseError) {
-            for policy in try PolicySet(parsing: text).policies { _ = policy.description }
+            for policy in try PolicySet(parsing: text).policies {
+                _ = policy.description
+                _ = policy.conditions.map { $0.body == $0.body }
+            }
         } catch {
             #expect(!error.diagnostics.isEmpty)
             #expect(!error.rendering.isEmpty)
@@ -64,6 +70,20 @@ import Testing
     @Test(arguments: ["(", "[", "@", "::", "a::", "\"", "\\", "@a ", "permit(", "//", "é", "<", "{"])
     func `endless repetition is survived`(unit: String) {
         Self.survives(String(repeating: unit, count: 20_000))
+    }
+
+    @Test(arguments: [
+        ("(", ")"), ("[", "]"), ("{a:", "}"), ("!(", ")"), ("-(", ")"), ("if ", " then 1 else 1"), ("1 + ", "1"),
+        ("true && ", "true"), ("true || ", "true"), ("2 * ", "2"), ("context.a", ""), ("context[\"a\"]", ""), ("!", ""),
+        ("ip(", ")"), ("context.contains(", ")"), ("context has ", "a"), ("a::", "b"), ("if 1 then 1 else ", "1"),
+    ])
+    func `a condition nested without end is survived`(opening: String, closing: String) {
+        for depth in [50, 99, 100, 101, 399, 401, 20_000] {
+            let nested = String(repeating: opening, count: depth) + "1" + String(repeating: closing, count: depth)
+            Self.survives("permit(principal,action,resource) when { \(nested) };")
+            let chain = "context" + String(repeating: opening, count: depth)
+            Self.survives("permit(principal,action,resource) when { \(chain) };")
+        }
     }
 
     @Test func `a scope as long as the limit is survived`() {

@@ -174,7 +174,8 @@ extension IntervalEvaluator {
         case .binary(let operation, let left, let right):
             return binary(operation, values[0], values[1], areSame: left == right)
         case .call(let function, _): return Intervals.call(function, values)
-        case .like, .isType, .isEmpty: return .unknownBool
+        // Of what is told apart here none is a string, an entity or a set.
+        case .like, .isType, .isEmpty: return values[0] == .anything ? .unknownBool : .failure
         default: return .unknown
         }
     }
@@ -194,6 +195,7 @@ extension IntervalEvaluator {
         case .times: return Intervals.product(left, right)
         case .contains: return Intervals.contains(left, right)
         case .getTag: return .unknown
+        case .in where left != .anything && left.exact == nil: return .failure
         case .in, .containsAll, .containsAny, .hasTag: return .unknownBool
         }
     }
