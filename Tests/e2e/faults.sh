@@ -4,27 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/lib/mesh.sh
 source scripts/lib/mesh.sh
+# shellcheck source=scripts/lib/facts.sh
+source scripts/lib/facts.sh
 
-failures=0
-fact() {
-    local sentence=$1
-    shift
-    if "$@"; then echo "ok - $sentence"; else
-        failures=$((failures + 1))
-        echo "not ok - $sentence"
-    fi
-}
-
-get() { in_session "$1" curl --silent --max-time "$(patiently "${3:-3}")" "http://$address_b:$2/"; }
-ledger_answers() { [[ "$(get "$1" 8081)" == 'this is ledger' ]]; }
-vault_is_silent() { not get "$1" 8082 1 >/dev/null; }
-ledger_is_silent() { not get "$1" 8081 1 >/dev/null; }
-says() { # TEXT COMMAND...: the command fails, and its words hold the text
-    local text=$1 words
-    shift
-    words=$("$@" 2>&1) && return 1
-    grep -qF -- "$text" <<<"$words" || { echo "# it said: $words"; return 1; }
-}
 join_as() { # TOKEN-FILE NAME
     lab exec node-b -- "$bin/posternd" join --token-file "$1" --name "$2" --endpoint 192.0.2.99:51820 \
         --state "$work/joining"
@@ -61,19 +43,12 @@ registry_version() {
 
 build_programs
 trap mesh_down EXIT
-mesh_up
+standard_mesh
 coordinator_url=https://$(underlay_address coordinator):8443
-start_service ledger 8081
-start_service vault 8082
 {
-    postern agent create one --owner demo --node node-a
     postern agent create elsewhere --owner demo --node node-b
     postern agent create elsewhere-too --owner demo --node node-a --node node-b --uid 65534
-    postern service add ledger --node node-b --port 8081
-    postern service add vault --node node-b --port 8082
 } >/dev/null
-echo 'permit (principal == Agent::"one", action == Action::"connect", resource == Service::"ledger");' >"$work/p.cedar"
-postern policy apply "$work/p.cedar" >/dev/null
 
 echo "# a session and what surrounds it"
 run_agent one sh -c 'id -u; grep CapEff /proc/self/status; ls /run /root; ps ax 2>/dev/null | wc -l'
@@ -254,4 +229,4 @@ start_session one sleep 600
 postern agent delete one >/dev/null
 fact "removing the agent ends its session" wait_until 10 has_ended "${process_of[$session]}"
 
-[[ $failures -eq 0 ]]
+all_facts_hold

@@ -20,8 +20,12 @@ declare -a started_pids=()
 lab_name=${POSTERN_LAB:-lab}
 export POSTERN_LAB=$lab_name
 patience=${POSTERN_TEST_PATIENCE:-1}
+pause=$(printf '%d.%02d' $((patience * 5 / 100)) $((patience * 5 % 100)))
 
-lab() { scripts/lab "$@"; }
+# A host is entered as scripts/lab does it, which is too slow to start for what is asked again and again.
+lab() {
+    if [[ "$1" == exec && "$3" == -- ]]; then nsenter --net="$(netns_of "$2")" -- "${@:4}"; else scripts/lab "$@"; fi
+}
 not() { ! "$@"; }
 patiently() { echo $(($1 * patience)); }
 
@@ -41,7 +45,7 @@ wait_until() {
     shift
     until "$@"; do
         [[ $(date +%s%N) -lt $deadline ]] || return 1
-        sleep 0.05
+        sleep "$pause"
     done
 }
 
@@ -174,9 +178,10 @@ mesh_address() { status "$1" | jq -r .address; }
 
 # ---- services ---------------------------------------------------------------------------------------------------------
 
-# An ordinary HTTP server on node-b that knows nothing of any mesh; /slow sends 6 MB, 20 kB every 20 ms.
+# start_service NAME PORT [NODE]: an ordinary HTTP server on a node, node-b unless said, that knows nothing of any mesh.
+# /slow sends 6 MB, 20 kB every 20 ms, and /slow/N only N times as much.
 start_service() {
-    local name=$1 port=$2
+    local name=$1 port=$2 node=${3:-node-b}
     cat >"$work/service.py" <<'PY'
 import http.server, sys, time
 
@@ -184,10 +189,10 @@ class Service(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        if self.path != "/slow":
+        if not self.path.startswith("/slow"):
             self.wfile.write(f"this is {sys.argv[1]}\n".encode())
             return
-        for _ in range(300):
+        for _ in range(int(self.path[6:] or 300)):
             self.wfile.write(b"x" * 20000)
             time.sleep(0.02)
 
@@ -196,8 +201,8 @@ class Service(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Service).serve_forever()
 PY
-    start "$work/$name.log" scripts/lab exec node-b -- python3 "$work/service.py" "$name" "$port"
-    wait_until 5 lab exec node-b -- curl --silent --max-time "$(patiently 1)" --output /dev/null "http://127.0.0.1:$port/"
+    start "$work/$name.log" scripts/lab exec "$node" -- /usr/bin/python3 -I -S "$work/service.py" "$name" "$port"
+    wait_until 5 lab exec "$node" -- curl --silent --max-time "$(patiently 1)" --output /dev/null "http://127.0.0.1:$port/"
 }
 
 # ---- sessions ---------------------------------------------------------------------------------------------------------
