@@ -11,6 +11,9 @@ package enum LocalRequest: Codable, Equatable, Sendable {
     case status
     case why(agent: AgentName, action: String, service: ServiceName)
     case run(RunRequest)
+    /// Hears again of a session that was run over a connection that is gone: answered as `run` is, and so is a session
+    /// that has ended a short while ago.
+    case attach(SessionID)
     case endSession(SessionID)
     case signal(Int32)
     /// Who has a mesh address, or bears a name; as people write either.

@@ -15,6 +15,7 @@ extension Node {
             case .why(let agent, let action, let service):
                 connection.send(.explanation(try explain(agent, action, service)))
             case .run(let request): await run(request, received: received.descriptors, for: connection)
+            case .attach(let id): try await attach(to: id, caller: caller, connection)
             case .endSession(let id):
                 try endSession(id, caller: caller)
                 connection.send(.ended)

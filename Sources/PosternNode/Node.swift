@@ -37,6 +37,8 @@ package actor Node {
     var suppressedEvents: UInt64 = 0
     /// Whether a person took the mesh down here; kept on the disk.
     var isDown: Bool
+    let records: SessionRecords
+    var ended = EndedSessions()
     private var planner: Planner
     private var reconciler: Reconciler
     private var events: EventStream
@@ -59,6 +61,7 @@ package actor Node {
         verifier = MapVerifier(
             mesh: membership.mesh, pool: membership.pool,
             anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), admins: [admin])
+        records = try SessionRecords(below: state)
         reconciler = try Reconciler(backend: backend, pins: PinPaths(root: configuration.bpffs))
         planner = Planner(node: local, numbering: Numbering(adopting: reconciler.tableSet))
         events = try reconciler.events()
@@ -124,7 +127,9 @@ extension Node {
         }
     }
 
-    func removeLeftoverDevices() throws { try reconciler.removeLeftovers(except: [local.device]) }
+    func removeLeftoverDevices(except kept: Set<DeviceName>) throws {
+        try reconciler.removeLeftovers(except: kept.union([local.device]))
+    }
     func state(of device: DeviceName) -> DeviceState? { reconciler.state(of: device) }
     func isGuarded(_ device: DeviceName) -> Bool {
         reconciler.isGuarded(device, at: sessions.mapValues(\.place))

@@ -36,12 +36,13 @@ package struct NodeService: Service {
 
     private func serve() async throws {
         try await node.refuseOverlap()
-        try await node.endLeftovers()
+        try await node.adoptSessions()
         await node.restore(now: now())
         if await node.refreshed() { await node.forgetOrphans() }
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await MapStream(node: node).run() }
+                group.addTask { await followAdopted() }
                 group.addTask { try await server.run { await node.serve($0) } }
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }
@@ -50,6 +51,12 @@ package struct NodeService: Service {
                 group.cancelAll()
             }
         }
+    }
+
+    /// Until cancelled: that the last of them has ended is no reason to stop.
+    private func followAdopted() async {
+        await node.followAdopted()
+        while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
     }
 
     private func watchEvents() async throws {

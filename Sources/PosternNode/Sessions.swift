@@ -19,9 +19,11 @@ struct LiveSession: Sendable {
     let place: SessionPlace
     /// Who started it, and so who besides root may end it.
     let owner: UInt32
-    /// Tells the person at the terminal.
-    let notify: @Sendable (String) -> Void
+    let audience: Audience
     var process: EnclosureProcess?
+
+    /// Tells the person at the terminal.
+    func notify(_ text: String) { audience.send(.notice(text)) }
 }
 
 // The life of a session, in order:
@@ -44,27 +46,22 @@ extension Node {
         do {
             let caller = try Caller(of: connection)
             let identity = try admit(request, caller: caller, descriptors: received.all)
-            let session = try prepare(request.agent, owner: caller.uid) { connection.send(.notice($0)) }
+            let session = try prepare(request.agent, owner: caller.uid, Audience(connection))
             let outcome: Result<Int32, any Error>
             do { outcome = .success(try await live(session, request, identity, received, connection)) } catch {
                 outcome = .failure(error)
             }
-            guard !Task.isCancelled else {
-                let end = "until its lease ends or posternd starts again"
-                return connection.send(.failed("posternd stops; the session runs on \(end)"))
+            guard !Task.isCancelled || sessions[session.local.id]?.process == nil else {
+                return connection.send(.notice("posternd stops; the session runs on until its lease ends"))
             }
-            await end(session)
-            connection.send(outcome.response)
-            await forget(session.local.id)
+            await finish(session, outcome.response)
         } catch { connection.send(.failed("\(error)")) }
     }
 
     /// Ends a session from outside: its network first, then its processes.
     func endSession(_ id: SessionID, caller: Caller) throws {
         guard let session = sessions[id] else { throw NodeError("there is no session `\(id)` on this node") }
-        guard caller.uid == 0 || caller.uid == session.owner else {
-            throw NodeError("session `\(id)` is another user's: only that user and root may end it")
-        }
+        try check(caller, owns: session.owner, id)
         stop(session, because: "the session was ended")
     }
 
@@ -155,7 +152,7 @@ extension Node {
     }
 
     private func prepare(
-        _ agent: AgentName, owner: UInt32, notify: @escaping @Sendable (String) -> Void
+        _ agent: AgentName, owner: UInt32, _ audience: Audience
     ) throws -> LiveSession {
         var generator = SystemRandomNumberGenerator()
         let id = SessionID.random(using: &generator)
@@ -167,10 +164,16 @@ extension Node {
         try namespace.setSysctl("net/ipv4/tcp_syncookies", to: "0")
         try Links(in: namespace).bringUp(.loopback)
         let cgroup = try sessionsCgroup().child(id.rawValue)
-        try cgroup.create()
+        let local = LocalSession(id: id, agent: agent, device: device, key: .generate(), port: port)
+        // Before anything stands that a later daemon would have to find.
+        try records.write(SessionRecord(of: local, owner: owner, cgroup: cgroup.path))
+        do { try cgroup.create() } catch {
+            records.remove(id)
+            throw error
+        }
         return LiveSession(
-            local: LocalSession(id: id, agent: agent, device: device, key: .generate(), port: port),
-            place: SessionPlace(namespace: namespace, cgroup: cgroup.path), owner: owner, notify: notify)
+            local: local, place: SessionPlace(namespace: namespace, cgroup: cgroup.path), owner: owner,
+            audience: audience)
     }
 
     private func live(
@@ -180,17 +183,29 @@ extension Node {
         sessions[session.local.id] = session
         let place = try await register(session.local)
         try await connect(session.local, from: place.version)
-        await confirm(session.local, version: place.version, notify: session.notify)
+        await confirm(session, version: place.version)
         let specification = try specification(for: session, request, identity, expires: place.expires)
         let process = try Enclosure.start(
             specification, network: session.place.namespace.descriptor, cgroup: Cgroup(path: session.place.cgroup),
-            stdio: received.all, program: configuration.sessionProgram)
+            stdio: received.all, program: configuration.sessionProgram,
+            rendezvous: records.rendezvous(of: session.local.id))
+        try remember(session, process)
         guard sessions[session.local.id] != nil else {
             try process.kill()
             throw NodeError("the session was ended before its command started")
         }
         sessions[session.local.id]?.process = process
-        return try await follow(process, session.local, connection)
+        return try await follow(process, session, connection)
+    }
+
+    /// A session that the disk does not know would end with this daemon, so it does not begin.
+    private func remember(_ session: LiveSession, _ process: EnclosureProcess) throws {
+        var record = SessionRecord(of: session.local, owner: session.owner, cgroup: session.place.cgroup)
+        record.process = SessionRecord.Process(id: process.pid, startTime: process.startTime)
+        do { try records.write(record) } catch {
+            try process.kill()
+            throw error
+        }
     }
 
     private func register(_ session: LocalSession) async throws -> SessionResponse {
@@ -215,18 +230,16 @@ extension Node {
         }
     }
 
-    private func confirm(
-        _ session: LocalSession, version: UInt64, notify: @Sendable (String) -> Void
-    ) async {
-        let others = (plan.grantedNodes[session.id] ?? []).subtracting([local.name]).sorted()
+    private func confirm(_ session: LiveSession, version: UInt64) async {
+        let others = (plan.grantedNodes[session.local.id] ?? []).subtracting([local.name]).sorted()
         guard !others.isEmpty else { return }
         var missing = others
         do { missing = try await client.confirmations(of: version, by: others).missing } catch {
-            log.warning("nobody says which nodes know session \(session.id): \(error)")
+            log.warning("nobody says which nodes know session \(session.local.id): \(error)")
         }
         guard !missing.isEmpty else { return }
         let names = missing.map { "`\($0)`" }.joined(separator: ", ")
-        notify("node \(names) has not confirmed this session within 2 s: first calls to it may fail")
+        session.notify("node \(names) has not confirmed this session within 2 s: first calls to it may fail")
     }
 
     private func specification(
@@ -242,16 +255,16 @@ extension Node {
     }
 
     private func follow(
-        _ process: EnclosureProcess, _ session: LocalSession, _ connection: LocalConnection
+        _ process: EnclosureProcess, _ session: LiveSession, _ connection: LocalConnection
     ) async throws -> Int32 {
         try await withThrowingTaskGroup(of: Int32?.self) { group in
-            group.addTask { try await self.watch(process, session, connection) }
+            group.addTask { try await self.watch(process, session.local, session.audience) }
             group.addTask {
                 for await received in connection.requests {
                     if case .signal(let number) = received.request { try? process.send(.signal(number)) }
                 }
                 // The caller has gone, and nobody is left to hear of the command.
-                if !Task.isCancelled { try process.kill() }
+                if !Task.isCancelled, session.audience.isHeard(by: connection) { try process.kill() }
                 return nil
             }
             defer { group.cancelAll() }
@@ -260,20 +273,20 @@ extension Node {
         }
     }
 
-    private func watch(
-        _ process: EnclosureProcess, _ session: LocalSession, _ connection: LocalConnection
+    func watch(
+        _ process: EnclosureProcess, _ session: LocalSession, _ audience: Audience
     ) async throws -> Int32 {
         var outcome: Int32?
         for await event in process.events {
             switch event {
             case .report(.ready): try process.send(.go)
-            case .report(.started): connection.send(.started(session.id))
+            case .report(.started): audience.send(.started(session.id))
             case .report(.exited(let exit)): outcome = exit.status
-            case .report(.expired): connection.send(.notice("the session's time is up: its lease has ended"))
+            case .report(.expired): audience.send(.notice("the session's time is up: its lease has ended"))
             case .report(.failed(let error)):
                 guard error.step == .command else { throw error }
                 // The command itself could not be run: a shell's 126 and 127 follow.
-                connection.send(.notice("\(error)"))
+                audience.send(.notice("\(error)"))
             case .ended(let exit): return outcome ?? exit.status
             }
         }
@@ -284,14 +297,23 @@ extension Node {
 // MARK: - The end
 
 extension Node {
+    func finish(_ session: LiveSession, _ outcome: LocalResponse) async {
+        end(session)
+        ended.note(session.local.id, owner: session.owner, outcome)
+        session.audience.finish(outcome)
+        await forget(session.local.id)
+    }
+
     /// Takes everything away that the session had on this machine; twice is no harm.
-    private func end(_ session: LiveSession) async {
+    private func end(_ session: LiveSession) {
         drainEvents()
         let process = sessions.removeValue(forKey: session.local.id)?.process
         reconcile()
         do {
             try process?.kill()
             try Cgroup(path: session.place.cgroup).remove()
+            // Last: what is left behind is found by it.
+            records.remove(session.local.id)
         } catch { log.error("session \(session.local.id): \(error)") }
     }
 
@@ -322,13 +344,6 @@ extension Node {
                 + "remove the route, or make the mesh anew with another pool")
     }
 
-    /// Ends what an earlier run left behind: without the daemon nothing renews, and nobody waits for the exit code.
-    func endLeftovers() throws {
-        let cgroup = try sessionsCgroup()
-        try cgroup.remove()
-        try cgroup.create()
-        try removeLeftoverDevices()
-    }
 }
 
 // MARK: - Facts
@@ -367,7 +382,7 @@ extension Node {
 }
 
 extension Result<Int32, any Error> {
-    fileprivate var response: LocalResponse {
+    var response: LocalResponse {
         switch self {
         case .success(let code): .exited(code: code)
         case .failure(let error): .failed("\(error)")

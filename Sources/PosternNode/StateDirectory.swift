@@ -56,7 +56,14 @@ package struct StateDirectory: Sendable {
 
     /// The bytes of a file; nil when there is none.
     package func read(_ file: File, upTo limit: Int) throws(NodeError) -> [UInt8]? {
-        let name = path + "/" + file.rawValue
+        try read(file.rawValue, upTo: limit)
+    }
+
+    /// Replaces a file.
+    package func write(_ file: File, _ bytes: [UInt8]) throws(NodeError) { try write(file.rawValue, bytes) }
+
+    func read(_ file: String, upTo limit: Int) throws(NodeError) -> [UInt8]? {
+        let name = path + "/" + file
         let descriptor = unsafe open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
@@ -66,9 +73,8 @@ package struct StateDirectory: Sendable {
         return try readAll(descriptor, name: name, upTo: limit)
     }
 
-    /// Replaces a file.
-    package func write(_ file: File, _ bytes: [UInt8]) throws(NodeError) {
-        let name = path + "/" + file.rawValue
+    func write(_ file: String, _ bytes: [UInt8]) throws(NodeError) {
+        let name = path + "/" + file
         let temporary = name + ".new"
         // What a broken-off write left has perhaps another mode, or is a link: the new file is always a fresh one.
         unsafe unlink(temporary)

@@ -33,6 +33,15 @@ package struct Cgroup: Equatable, Sendable {
     /// The cgroup below this one: `root.child("postern/node-a").child(session)`.
     package func child(_ name: String) -> Cgroup { Cgroup(path: path + "/" + name) }
 
+    /// The names of the cgroups right below it.
+    package func children() throws(SandboxError) -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: path).filter {
+                FileKind(path + "/" + $0) == .directory
+            }
+        } catch { throw SandboxError(.cgroup, "cannot look into the cgroup `\(path)`: \(error)") }
+    }
+
     /// Makes this cgroup and what is missing above it.
     package func create() throws(SandboxError) {
         guard unsafe mkdir(path, 0o755) != 0, errno != EEXIST else { return }

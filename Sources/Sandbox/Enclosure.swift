@@ -11,18 +11,22 @@ package enum Enclosure {
     /// Starts the session up to its mounts; the command waits for `EnclosureCommand.go`.
     ///
     /// `network` is a descriptor of the agent's network namespace, never the caller's own. `cgroup` is where the
-    /// session's processes are put. `stdio` are three open descriptors, which stay the caller's to close.
+    /// session's processes are put. `stdio` are three open descriptors, which stay the caller's to close. Only with
+    /// a `rendezvous` can another daemon find the session again.
     /// Blocks for a few milliseconds: until the program has been executed.
     package static func start(
-        _ specification: EnclosureSpecification, network: Int32, cgroup: Cgroup?, stdio: [Int32], program: String
+        _ specification: EnclosureSpecification, network: Int32, cgroup: Cgroup?, stdio: [Int32], program: String,
+        rendezvous: Rendezvous? = nil
     ) throws(SandboxError) -> EnclosureProcess {
         let bytes = try specification.encoded()
-        return EnclosureProcess(
-            try launch(bytes, network: network, cgroup: cgroup, stdio: stdio, program: program))
+        return try EnclosureProcess(
+            try launch(
+                bytes, network: network, cgroup: cgroup, stdio: stdio, program: program, rendezvous: rendezvous))
     }
 
     static func launch(
-        _ bytes: [UInt8], network: Int32, cgroup: Cgroup?, stdio: [Int32], program: String
+        _ bytes: [UInt8], network: Int32, cgroup: Cgroup?, stdio: [Int32], program: String,
+        rendezvous: Rendezvous? = nil
     ) throws(SandboxError) -> StartedSession {
         try checkStdio(stdio)
         try checkNetwork(network)
@@ -32,9 +36,12 @@ package enum Enclosure {
         try kernel(unsafe pt_unix_pair(&pair), .control, "cannot make the session's control socket")
         let ours = Descriptor(owning: pair[0])
         let theirs = Descriptor(owning: pair[1])
+        let listener = try rendezvous?.listen() ?? Descriptor(owning: -1)
+        let ending = try rendezvous?.makeEnding() ?? Descriptor(owning: -1)
+        let found = rendezvous == nil ? [] : [listener.number, ending.number]
         let session = Program(
             path: program, arguments: ["postern-session"], environment: [:], directory: "/",
-            descriptors: stdio + [specification.number, theirs.number], newNamespaces: namespaces,
+            descriptors: stdio + [specification.number, theirs.number] + found, newNamespaces: namespaces,
             network: network, cgroupProcesses: processes.number)
         do {
             let (pid, pidfd) = try session.start()

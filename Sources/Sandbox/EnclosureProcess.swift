@@ -16,18 +16,56 @@ package enum EnclosureEvent: Equatable, Sendable {
 package final class EnclosureProcess: Sendable {
     /// PID 1 of the session, as the daemon's pid namespace counts.
     package let pid: Int32
+    /// When it started, in clock ticks since boot: with it a process id is nobody else's.
+    package let startTime: UInt64
     /// Reports in their checked order, then `ended`, then the end of the stream. For one consumer.
     ///
     /// The order allows five events at most, so nothing is ever dropped.
     package let events: AsyncStream<EnclosureEvent>
     private let descriptors: SessionDescriptors
 
-    init(_ started: consuming StartedSession) {
-        pid = started.pid
+    convenience init(_ started: consuming StartedSession) throws(SandboxError) {
+        // A child that has ended keeps its id until it is reaped, which only the watch does.
+        guard let startTime = Self.startTime(of: started.pid) else {
+            _ = pt_pidfd_signal(started.pidfd.number, SIGKILL)
+            throw SandboxError(.spawn, "the system does not say when the session's first process started")
+        }
+        self.init(started, startTime: startTime, progress: .preparing)
+    }
+
+    private init(_ started: consuming StartedSession, startTime: UInt64, progress: EnclosureProgress) {
+        (pid, self.startTime) = (started.pid, startTime)
         let (events, continuation) = AsyncStream.makeStream(of: EnclosureEvent.self)
         self.events = events
         descriptors = started.release()
-        SessionWatch(descriptors, continuation).start()
+        SessionWatch(descriptors, continuation, progress).start()
+    }
+
+    /// Finds a session again that an earlier daemon started; throws when there is none any more.
+    ///
+    /// Its reports begin with `started`. Its end comes without a status where it is not this process's child: the
+    /// status is in its last report.
+    package static func adopt(
+        pid: Int32, startTime: UInt64, rendezvous: Rendezvous
+    ) throws(SandboxError) -> EnclosureProcess {
+        let pidfd = Descriptor(
+            owning: try kernel(pt_pidfd_open(pid), .control, "the session's first process \(pid) is not there"))
+        // Whoever has the id now is whom the descriptor holds.
+        guard Self.startTime(of: pid) == startTime else {
+            throw SandboxError(.control, "the session's first process \(pid) has ended, and another has its id")
+        }
+        let control = try rendezvous.connect()
+        return EnclosureProcess(
+            StartedSession(pid: pid, pidfd: pidfd, control: control), startTime: startTime, progress: .found)
+    }
+
+    /// Field 22 of `/proc/PID/stat`; nil when there is no such process, or it has ended.
+    static func startTime(of pid: Int32) -> UInt64? {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return nil }
+        // The name of the program is in parentheses and may hold anything, so fields count from the last one.
+        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+        guard fields.count > 20 else { return nil }
+        return UInt64(fields[20])
     }
 
     /// Sends one command; throws when the session is gone.
@@ -80,13 +118,16 @@ private final class SessionWatch: @unchecked Sendable {
     private let descriptors: SessionDescriptors
     private let continuation: AsyncStream<EnclosureEvent>.Continuation
     private let queue = DispatchQueue(label: "postern.session")
-    private var progress = EnclosureProgress.preparing
+    private var progress: EnclosureProgress
     private var reports: (any DispatchSourceRead)?
     private var end: (any DispatchSourceRead)?
     private var sources = 2
 
-    init(_ descriptors: SessionDescriptors, _ continuation: AsyncStream<EnclosureEvent>.Continuation) {
-        (self.descriptors, self.continuation) = (descriptors, continuation)
+    init(
+        _ descriptors: SessionDescriptors, _ continuation: AsyncStream<EnclosureEvent>.Continuation,
+        _ progress: EnclosureProgress
+    ) {
+        (self.descriptors, self.continuation, self.progress) = (descriptors, continuation, progress)
     }
 
     func start() {

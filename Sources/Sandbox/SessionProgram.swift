@@ -4,11 +4,14 @@ import Mesh
 
 /// The whole of `postern-session`: PID 1 of one session's namespaces.
 ///
-/// Descriptor 3 holds the specification, descriptor 4 is the control socket; 0, 1 and 2 are the command's.
+/// Descriptor 3 holds the specification, descriptor 4 is the control socket; 0, 1 and 2 are the command's. If they
+/// are there, 5 is the socket where another daemon connects, and 6 the file that is told how the session ended.
 /// Single-threaded by design: no Swift concurrency, no Dispatch.
 package struct SessionProgram {
     private static let specificationDescriptor: Int32 = 3
     private static let controlDescriptor: Int32 = 4
+    private static let listenerDescriptor: Int32 = 5
+    private static let endingDescriptor: Int32 = 6
     /// The enclosure failed; the command did not run, or was not left to run unprotected.
     private static let failureStatus: Int32 = 125
 
@@ -16,6 +19,8 @@ package struct SessionProgram {
     private let directory: String
     private let signals: Int32
     private let timer: Int32
+    private let listener: Int32?
+    private let ending: Int32?
     private var control: Int32? = Self.controlDescriptor
     private var lifecycle = SessionLifecycle()
     private var commandID: Int32 = 0
@@ -29,10 +34,10 @@ package struct SessionProgram {
         }
         do {
             var session = try SessionProgram()
-            report(.ready)
+            session.report(.ready)
             return session.run()
         } catch {
-            report(.failed(error))
+            _ = ControlSocket.send(EnclosureReport.failed(error).text, to: controlDescriptor)
             return failureStatus
         }
     }
@@ -49,11 +54,20 @@ package struct SessionProgram {
         return (text, argument == "--help" ? 0 : 64)
     }
 
-    private static func report(_ report: EnclosureReport) {
-        _ = ControlSocket.send(report.text, to: controlDescriptor)
+    private func report(_ report: EnclosureReport) {
+        if let control { _ = ControlSocket.send(report.text, to: control) }
+    }
+
+    /// Says how it ended to whoever listens, and to whoever comes later.
+    private func reportEnd(_ report: EnclosureReport) {
+        if let ending { unsafe pwrite(ending, report.text, report.text.utf8.count, 0) }
+        self.report(report)
     }
 
     private init() throws(SandboxError) {
+        // Before anything else is opened, which would take the free numbers.
+        listener = pt_socket_listens(Self.listenerDescriptor) == 1 ? Self.listenerDescriptor : nil
+        ending = FileKind(descriptor: Self.endingDescriptor) == .file ? Self.endingDescriptor : nil
         guard let bytes = readAll(Self.specificationDescriptor, limit: EnclosureSpecification.maximumLength) else {
             throw SandboxError(.specification, "the session's specification cannot be read: \(errorText(errno))")
         }
@@ -88,14 +102,37 @@ extension SessionProgram {
     }
 
     private mutating func nextEvents() -> [SessionLifecycle.Event] {
-        var waiting = [signals, timer, control ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        var waiting = [signals, timer, control ?? -1, listener ?? -1].map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
         let count = unsafe poll(&waiting, nfds_t(waiting.count), -1)
         guard count > 0 else { return [] }
         var events: [SessionLifecycle.Event] = []
         if waiting[0].revents != 0 { events += signalEvents() }
         if waiting[1].revents != 0 { events.append(.deadline) }
         if waiting[2].revents != 0, let control { events += Self.controlEvents(control) }
+        if waiting[3].revents != 0, let listener, lifecycle.state == .running, welcome(at: listener) {
+            // That the one before has gone says nothing of the one that is there.
+            events.removeAll { $0 == .controlClosed }
+        }
         return events
+    }
+
+    /// A daemon that connects takes the place of the one before; it hears that the command runs.
+    private mutating func welcome(at listener: Int32) -> Bool {
+        let connection = accept(listener, nil, nil)
+        guard connection >= 0 else { return false }
+        var peer = pt_peer()
+        guard unsafe pt_unix_peer(connection, &peer) >= 0, peer.uid == 0,
+            fcntl(connection, F_SETFD, FD_CLOEXEC) == 0, fcntl(connection, F_SETFL, O_NONBLOCK) == 0
+        else {
+            close(connection)
+            return false
+        }
+        if let control { close(control) }
+        control = connection
+        report(.started(pid: commandID))
+        return true
     }
 
     private func signalEvents() -> [SessionLifecycle.Event] {
@@ -137,10 +174,10 @@ extension SessionProgram {
         case .setDeadline(let span):
             guard (try? Self.arm(timer, span)) != nil else { return Self.failureStatus }
         case .stopListening:
-            close(Self.controlDescriptor)
+            if let control { close(control) }
             control = nil
         case .finish(let report, let status):
-            Self.report(report)
+            reportEnd(report)
             return status
         }
         return nil
@@ -149,11 +186,11 @@ extension SessionProgram {
     private mutating func start() -> Int32? {
         do {
             commandID = try startCommand()
-            Self.report(.started(pid: commandID))
+            report(.started(pid: commandID))
             try giveUpRights()
             return nil
         } catch {
-            Self.report(.failed(error))
+            reportEnd(.failed(error))
             return status(of: error)
         }
     }

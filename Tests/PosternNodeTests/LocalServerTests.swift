@@ -277,6 +277,7 @@ extension LocalServerTests {
         for await received in connection.requests {
             switch received.request {
             case .status: connection.send(.notice("status"))
+            case .attach: connection.send(.notice("attach"))
             case .signal(let number): connection.send(.notice("signal \(number)"))
             case .run:
                 for (index, descriptor) in received.descriptors.all.enumerated() {

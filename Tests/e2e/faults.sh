@@ -36,6 +36,10 @@ stop_node() { # NODE SIGNAL
 }
 # A process whose parent died waits for init to reap it; it runs no more all the same.
 has_ended() { ! awk '$1 == "State:" && $2 !~ /[ZX]/ { alive = 1 } END { exit !alive }' "/proc/$1/status" 2>/dev/null; }
+knows_session() { # SESSION: node-a's daemon has it, and its device
+    status node-a | jq -e --arg id "$1" \
+        '(.sessions | any(.id == $id)) and (.devices | any(.session == $id and .classifierAttached))' >/dev/null
+}
 registry_version() {
     local kind
     for kind in agents services policies; do postern get "$kind" --json; done | md5sum
@@ -209,11 +213,24 @@ kill -9 "$(cut -d' ' -f1 "$(node_state node-b)/wireguard/$(node_device node-b).p
 fact "when WireGuard dies on node-b it is built anew" wait_until 20 ledger_answers "$one"
 fact "and nothing more is allowed" vault_is_silent "$one"
 stop_node node-a KILL
-fact "with node-a's daemon killed the vault stays closed" vault_is_silent "$one"
+fact "with node-a's daemon killed the ledger answers" ledger_answers "$one"
+fact "and the vault stays closed" vault_is_silent "$one"
 start_node node-a
-fact "a daemon that starts ends the sessions of the one before" wait_until 2 has_ended "${process_of[$one]}"
-run_agent one curl --silent --max-time "$(patiently 5)" "http://ledger.$mesh:8081/"
-fact "and runs new ones" grep -q 'this is ledger' "$work/run.out"
+fact "a daemon that starts takes over the sessions of the one before" wait_until 5 knows_session "$one"
+fact "they run on" not has_ended "${process_of[$one]}"
+fact "and reach what they may" ledger_answers "$one"
+fact "and nothing else" vault_is_silent "$one"
+run_agent one curl --silent --max-time 5 "http://ledger.$mesh:8081/"
+fact "it runs new ones" grep -q 'this is ledger' "$work/run.out"
+on_node node-a session end "$one" >/dev/null
+fact "and a session that it took over can be ended" wait_until 2 has_ended "${process_of[$one]}"
+start_session one sleep 600
+stop_node node-a KILL
+kill -9 "${process_of[$session]}"
+start_node node-a
+fact "a session that ended meanwhile is not taken over" not knows_session "$session"
+fact "its record is gone" test -z "$(ls "$(node_state node-a)/sessions")"
+fact "and so is its cgroup" test -z "$(find "$(cgroups)/postern/pta" -mindepth 1 -maxdepth 1 -type d)"
 start_session one sleep 600
 stop_node node-a TERM
 fact "a daemon that is asked to stop leaves its sessions running" not has_ended "${process_of[$session]}"
@@ -225,7 +242,7 @@ fact "a route that overlaps with the mesh is named, and the daemon does not star
     --bpffs "$(node_bpffs node-a)" --device "$(node_device node-a)"
 lab exec node-a -- ip route del "${address_b%.*}.0/24"
 start_node node-a
-start_session one sleep 600
+fact "the next daemon takes it over" wait_until 5 knows_session "$session"
 postern agent delete one >/dev/null
 fact "removing the agent ends its session" wait_until 10 has_ended "${process_of[$session]}"
 
