@@ -14,14 +14,30 @@ package struct DeviceIdentity: Hashable, Sendable {
     package let offset: MeshOffset
     package let pool: AddressPool
 
-    package init(kind: Kind, slot: Slot, generation: Generation, offset: MeshOffset, pool: AddressPool) {
+    /// The users whose sockets open from a node's device, where a grant allows it; a session's asks nobody.
+    package let openers: Set<UInt32>
+
+    /// As many openers as the programs hold.
+    package static let maximumOpeners = Int(PT_OPENERS)
+    /// What the kernel calls the user of a packet that has no socket: never an opener.
+    private static let nobody: UInt32 = 65534
+
+    /// - Parameter openers: of more than `maximumOpeners` the lowest count.
+    package init(
+        kind: Kind, slot: Slot, generation: Generation, offset: MeshOffset, pool: AddressPool,
+        openers: Set<UInt32> = [0]
+    ) {
         (self.kind, self.slot, self.generation) = (kind, slot, generation)
         (self.offset, self.pool) = (offset, pool)
+        self.openers = Set(openers.filter { $0 != Self.nobody }.sorted().prefix(Self.maximumOpeners))
     }
 
     var frozen: pt_identity {
-        pt_identity(
+        var users = openers.sorted().makeIterator()
+        return pt_identity(
             v6_prefix: pool.v6Prefix, v4_base: pool.v4Base.rawValue, offset: offset.rawValue, slot: slot.rawValue,
-            generation: generation.rawValue, session: kind == .session ? 1 : 0, pad: 0)
+            generation: generation.rawValue, session: kind == .session ? 1 : 0, patience: Ticker.patience,
+            openers: (users.next() ?? 0, users.next() ?? 0, users.next() ?? 0, users.next() ?? 0),
+            opener_count: UInt32(openers.count), pad: 0)
     }
 }

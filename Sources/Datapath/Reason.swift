@@ -16,7 +16,7 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
     case ownLease = 11
     case unknownPeer = 12
     case leaseExpired = 13
-    case udpUnsupported = 14
+    case unasked = 14
     case icmpUnsupported = 15
     case protocolUnsupported = 16
     case noService = 17
@@ -27,10 +27,15 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
     case nodeOpens = 22
     case besideTunnel = 23
     case leavesBesideTunnel = 24
+    case grantEnded = 25
+    case allowedError = 26
+    case unrelatedError = 27
+    case routingHeader = 28
+    case longHeaders = 29
 
     package var isAllowed: Bool {
         switch self {
-        case .allowed, .allowedAnswer, .allowedLoopback: true
+        case .allowed, .allowedAnswer, .allowedError, .allowedLoopback: true
         default: false
         }
     }
@@ -43,7 +48,7 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
         case .notIP: "it is not IPv4 or IPv6"
         case .truncated: "it is shorter than its headers say"
         case .ipOptions: "it has IPv4 options"
-        case .extensionHeader: "it has an IPv6 extension header"
+        case .extensionHeader: "it has an IPv6 extension header that is not carried"
         case .fragment: "it is a fragment"
         case .notOwnAddress: "its own end is not this device's address"
         case .forwarded: "this machine forwarded it and did not originate it"
@@ -51,17 +56,22 @@ package enum Reason: UInt32, CaseIterable, Sendable, CustomStringConvertible {
         case .ownLease: "this device's own lease has ended"
         case .unknownPeer: "nobody has the other end's address"
         case .leaseExpired: "the peer's lease has ended"
-        case .udpUnsupported: "UDP is not carried"
-        case .icmpUnsupported: "ICMP is not carried"
+        case .unasked: "it answers nothing that was asked in the last minute"
+        case .icmpUnsupported: "its kind of ICMP is not carried"
         case .protocolUnsupported: "its protocol is not carried"
         case .noService: "nobody here is granted a service at that port"
         case .staleGeneration: "the initiator's grants are not in place"
         case .noGrant: "no grant allows it"
         case .sidecarOnly: "only the sidecar may reach that service"
         case .answerFlags: "it would open a connection backwards"
-        case .nodeOpens: "a node opens nothing by itself"
+        case .nodeOpens: "only the node's daemon opens from here"
         case .besideTunnel: "it came beside the tunnel"
         case .leavesBesideTunnel: "it would leave beside the tunnel"
+        case .grantEnded: "its grant has ended"
+        case .allowedError: "it reports on what a grant allows"
+        case .unrelatedError: "it reports on nothing that a grant allows"
+        case .routingHeader: "it names its own route"
+        case .longHeaders: "it has too many extension headers"
         }
     }
 }

@@ -30,11 +30,47 @@ extension TableSet {
         }
         for (slot, generation) in rows where other.rows[slot] == generation { result.rows[slot] = generation }
         for (key, value) in services where other.services[key] == value { result.services[key] = value }
-        for (key, verdict) in verdicts {
-            let narrower = min(verdict, other.verdicts[key] ?? .deny)
-            if narrower != .deny { result.verdicts[key] = narrower }
+        for (prefix, entry) in routes {
+            guard let match = other.routes[prefix], match.isSamePeer(as: entry) else { continue }
+            result.routes[prefix] = entry.lease < match.lease ? entry : match
+        }
+        for key in Set(verdicts.keys).union(timed.keys) {
+            switch cell(key).meet(other.cell(key)) {
+            case .deny: break
+            case .always(let verdict):
+                result.verdicts[key] = verdict
+                // Not looked at beside a verdict: it may stay.
+                if timed[key] == other.timed[key] { result.timed[key] = timed[key] }
+            case .timed(let grant): result.timed[key] = grant
+            }
         }
         return result
+    }
+
+    private func cell(_ key: VerdictKey) -> Cell {
+        if let verdict = verdicts[key] { return .always(verdict) }
+        return timed[key].map { .timed($0) } ?? .deny
+    }
+
+    /// What an initiator may do with a class, and how long.
+    private enum Cell {
+        case deny
+        case always(Verdict)
+        case timed(TimedGrant)
+
+        /// What both allow, at any time.
+        func meet(_ other: Cell) -> Cell {
+            switch (self, other) {
+            case (.deny, _), (_, .deny): .deny
+            case (.always(let one), .always(let two)): .always(min(one, two))
+            case (.always(let verdict), .timed(let grant)), (.timed(let grant), .always(let verdict)):
+                .timed(TimedGrant(until: grant.until, verdict: min(verdict, grant.verdict), policy: grant.policy))
+            case (.timed(let one), .timed(let two)):
+                .timed(
+                    TimedGrant(
+                        until: min(one.until, two.until), verdict: min(one.verdict, two.verdict), policy: two.policy))
+            }
+        }
     }
 
     private enum Order { case peersFirst, peersLast }
@@ -46,9 +82,11 @@ extension TableSet {
         let verdicts = differences(old.verdicts, new.verdicts).map {
             TableWrite.verdict($0, new.verdicts[$0] ?? .deny)
         }
+        let timed = differences(old.timed, new.timed).map { TableWrite.timed($0, new.timed[$0]) }
+        let routes = differences(old.routes, new.routes).map { TableWrite.route($0, new.routes[$0]) }
         switch order {
-        case .peersFirst: return peers + rows + services + verdicts
-        case .peersLast: return verdicts + rows + services + peers
+        case .peersFirst: return peers + routes + rows + services + timed + verdicts
+        case .peersLast: return verdicts + timed + rows + services + routes + peers
         }
     }
 

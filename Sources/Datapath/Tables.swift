@@ -3,11 +3,18 @@ internal import CPosternABI
 internal import Mesh
 
 /// The maps that every program of this node shares, pinned so that they outlive us.
+///
+/// What decides is one set in two copies. A change is written to the copy that no packet reads, then one word makes
+/// it the one that holds, and once no packet is under way that began before, the other copy gets the same change.
+/// So each packet is judged by the old set or by the new one, and what a change costs grows with it alone.
 package struct Tables: ~Copyable, Sendable {
+    let state: MapDescriptor
     let peers: MapDescriptor
     let services: MapDescriptor
     let rows: MapDescriptor
-    let verdicts: MapDescriptor
+    let timed: MapDescriptor
+    let routes: MapDescriptor
+    let clock: MapDescriptor
     let counters: MapDescriptor
     let limits: MapDescriptor
     let events: MapDescriptor
@@ -15,22 +22,38 @@ package struct Tables: ~Copyable, Sendable {
     private let grace: GracePeriod
 
     /// Opens the tables pinned in a directory of a bpffs, and makes those that are missing.
+    ///
+    /// What an earlier life left half written is brought to what holds. The clock is started if none runs; that it
+    /// cannot be is no error, for the programs then ask the kernel's.
     package init(pins path: String) throws(DatapathError) {
         let pins = try PinDirectory(path)
+        let opened = try Tables(opening: pins)
+        try opened.catchUp()
+        _ = try Ticker.ensureRunning(opened, pins: pins)
+        self = opened
+    }
+
+    private init(opening pins: PinDirectory) throws(DatapathError) {
+        let state = try Self.open(.state, in: pins)
         let peers = try Self.open(.peers, in: pins)
         let services = try Self.open(.services, in: pins)
         let rows = try Self.open(.rows, in: pins)
-        let verdicts = try Self.open(.verdicts, in: pins)
+        let timed = try Self.open(.timed, in: pins)
+        let routes = try Self.open(.routes, in: pins)
+        let clock = try Self.open(.clock, in: pins)
         let counters = try Self.open(.counters, in: pins)
         let limits = try Self.open(.limits, in: pins)
         let events = try Self.open(.events, in: pins)
         let meshDevices = try Self.open(.devices, in: pins)
         let grace = try GracePeriod()
         // Nothing that can fail comes between the first member and the last.
+        self.state = state
         self.peers = peers
         self.services = services
         self.rows = rows
-        self.verdicts = verdicts
+        self.timed = timed
+        self.routes = routes
+        self.clock = clock
         self.counters = counters
         self.limits = limits
         self.events = events
@@ -40,12 +63,15 @@ package struct Tables: ~Copyable, Sendable {
 
     /// Unpins the tables; programs that use them keep them alive.
     package static func remove(pins path: String) throws(DatapathError) {
-        try PinDirectory.removeAll(SharedMap.allCases.map(\.rawValue), at: path)
+        try PinDirectory.removeAll(SharedMap.allCases.map(\.rawValue) + [Ticker.pin], at: path)
     }
+
+    /// Whether a timer tells the programs the time; otherwise each asks the kernel's clock, and is slower.
+    package func hasClock() throws(DatapathError) -> Bool { try Ticker.isRunning(self) }
 
     private static func open(_ map: SharedMap, in pins: PinDirectory) throws(DatapathError) -> MapDescriptor {
         guard let found = try pins.open(map.rawValue) else {
-            let created = try map.shape.create()
+            let created = map == .rows ? try createRows() : try map.shape.create()
             try pins.pin(created.descriptor, as: map.rawValue)
             return created
         }
@@ -57,13 +83,21 @@ package struct Tables: ~Copyable, Sendable {
         return MapDescriptor(descriptor: found, shape: map.shape)
     }
 
+    private static func createRows() throws(DatapathError) -> MapDescriptor {
+        let page = try SharedMap.page.create()
+        return try SharedMap.rows.shape.create(inner: page.descriptor.raw)
+    }
+
     /// The map that an eBPF program knows by this name.
     func descriptor(of map: SharedMap) -> Int32 {
         switch map {
+        case .state: state.descriptor.raw
         case .peers: peers.descriptor.raw
         case .services: services.descriptor.raw
         case .rows: rows.descriptor.raw
-        case .verdicts: verdicts.descriptor.raw
+        case .timed: timed.descriptor.raw
+        case .routes: routes.descriptor.raw
+        case .clock: clock.descriptor.raw
         case .counters: counters.descriptor.raw
         case .limits: limits.descriptor.raw
         case .events: events.descriptor.raw
@@ -71,30 +105,41 @@ package struct Tables: ~Copyable, Sendable {
         }
     }
 
-    /// Performs the half that removes, and waits until no packet is judged by what was there before.
+    /// Performs the half that removes: afterwards no packet uses what was taken away.
     ///
-    /// After an error the tables are somewhere between: `read` them before the next changes are made.
-    /// The wait lets slots, classes and generations be used anew: a packet reads several tables in turn.
-    package func tighten(_ changes: TableChanges) throws(DatapathError) {
-        guard !changes.tighten.isEmpty else { return }
-        try write(changes.tighten)
-        try grace.pass()
-    }
+    /// After an error `read` the tables before the next changes are made.
+    package func tighten(_ changes: TableChanges) throws(DatapathError) { try commit(changes.tighten) }
 
     /// Performs the half that adds. Only after `tighten`.
-    package func loosen(_ changes: TableChanges) throws(DatapathError) { try write(changes.loosen) }
+    package func loosen(_ changes: TableChanges) throws(DatapathError) { try commit(changes.loosen) }
+
+    /// Returns when every packet that was under way has been judged.
+    func waitForPackets() throws(DatapathError) { try grace.pass() }
 }
 
 /// The maps by the names that the eBPF programs give them.
 enum SharedMap: String, CaseIterable {
-    case peers, services, rows, verdicts, counters, limits, events, devices
+    case state, peers, services, rows, timed, routes, clock, counters, limits, events, devices
 
     var shape: MapShape {
         switch self {
-        case .peers: shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_peer_entry>.size, PT_POOL_SIZE)
-        case .services: shape(BPF_MAP_TYPE_HASH, MemoryLayout<pt_service>.size, 4, PT_SERVICES)
-        case .rows: shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_row>.size, PT_SLOTS)
-        case .verdicts: shape(BPF_MAP_TYPE_ARRAY, 4, 8, PT_SLOTS * PT_WORDS)
+        case .state: shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_state>.size, 1)
+        case .peers:
+            shape(
+                BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_peer_entry>.size, PT_COPIES * PT_POOL_SIZE,
+                flags: BPF_F_MMAPABLE)
+        case .services:
+            shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_bucket>.size, PT_COPIES * PT_BUCKETS, flags: BPF_F_MMAPABLE)
+        case .rows: shape(BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, PT_COPIES * PT_PAGES)
+        case .timed:
+            shape(
+                BPF_MAP_TYPE_HASH, MemoryLayout<pt_timed_key>.size, MemoryLayout<pt_timed>.size,
+                PT_COPIES * PT_TIMED_GRANTS, flags: BPF_F_NO_PREALLOC)
+        case .routes:
+            shape(
+                BPF_MAP_TYPE_LPM_TRIE, MemoryLayout<pt_route_key>.size, MemoryLayout<pt_peer_entry>.size,
+                PT_COPIES * PT_ROUTES, flags: BPF_F_NO_PREALLOC)
+        case .clock: shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_clock>.size, 1)
         case .counters:
             shape(
                 BPF_MAP_TYPE_PERCPU_ARRAY, 4, MemoryLayout<pt_counter>.size,
@@ -106,11 +151,24 @@ enum SharedMap: String, CaseIterable {
         }
     }
 
+    /// Some rows of the verdicts, which `rows` holds.
+    static var page: MapShape {
+        shape("page", BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_row>.size, PT_ROWS_PER_PAGE)
+    }
+
+    private func shape(
+        _ type: bpf_map_type, _ key: Int, _ value: Int, _ entries: Int32, flags: Int = 0
+    ) -> MapShape {
+        Self.shape(rawValue, type, key, value, entries, flags: flags)
+    }
+
     /// The name in the kernel says the layout's version, so that another one is never taken for ours.
-    private func shape(_ type: bpf_map_type, _ key: Int, _ value: Int, _ entries: Int32) -> MapShape {
+    private static func shape(
+        _ name: String, _ type: bpf_map_type, _ key: Int, _ value: Int, _ entries: Int32, flags: Int = 0
+    ) -> MapShape {
         MapShape(
-            name: "pt\(PT_ABI_VERSION)_\(rawValue)", type: type, keySize: UInt32(key), valueSize: UInt32(value),
-            entries: UInt32(entries))
+            name: "pt\(PT_ABI_VERSION)_\(name)", type: type, keySize: UInt32(key), valueSize: UInt32(value),
+            entries: UInt32(entries), flags: UInt32(flags))
     }
 }
 

@@ -157,6 +157,8 @@ package struct Port: RawRepresentable, Hashable, Comparable, Codable, Sendable, 
 
 /// What stands above IP; the raw value is the protocol number.
 package enum TransportProtocol: UInt8, Codable, Sendable {
+    /// Without ports; the ICMP of either family.
+    case icmp = 1
     case tcp = 6
     case udp = 17
 }

@@ -21,6 +21,7 @@ package struct AgentDefinition: Codable, Equatable, Sendable {
 /// How a service is spoken to.
 package enum ServiceProtocol: String, Codable, Sendable, CaseIterable {
     case tcp
+    case udp
 }
 
 /// What an admin says of a service: where it answers.

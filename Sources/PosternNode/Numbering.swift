@@ -10,11 +10,12 @@ package struct Numbering: Equatable, Sendable {
     package struct Socket: Hashable, Comparable, Sendable {
         package let peer: PeerID
         package let transport: TransportProtocol
-        package let port: Port
+        /// Nil for the peer's answer to echo requests.
+        package let port: Port?
 
-        package static func < (left: Self, right: Self) -> Bool {
-            (left.peer, left.transport.rawValue, left.port) < (right.peer, right.transport.rawValue, right.port)
-        }
+        package static func < (left: Self, right: Self) -> Bool { left.order < right.order }
+
+        private var order: (PeerID, UInt8, UInt16) { (peer, transport.rawValue, port?.rawValue ?? 0) }
     }
 
     package private(set) var slots: [PeerID: Slot] = [:]

@@ -204,6 +204,7 @@ private struct View {
         guard let service = map.services[name], let node = map.nodes[service.node] else { return nil }
         switch service.protocol {
         case .tcp: return Numbering.Socket(peer: node.peer, transport: .tcp, port: service.port)
+        case .udp: return Numbering.Socket(peer: node.peer, transport: .udp, port: service.port)
         }
     }
 

@@ -27,6 +27,8 @@ private func answer(_ port: UInt16, to who: MeshOffset = Who.agent, flags: UInt8
     { .tcp($0, from: Who.node, port, to: who, 40_000, flags: flags) }
 }
 
+private let anySegment = [UInt8](repeating: 0, count: 12) + [0x50, 0, 0, 0, 0, 0, 0, 0]
+
 private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.Family) -> Frame {
     { .ip($0, from: Who.agent, to: Who.node, transport: transport, payload: payload) }
 }
@@ -44,21 +46,17 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
         Case(
             reason: .outsidePool,
             frame: { _ in
-                .v4(IPv4Address("192.168.1.7")!, pool.ipv4(at: Who.node), 6, [UInt8](repeating: 0, count: 20))
+                .v4(IPv4Address("192.168.1.7")!, pool.ipv4(at: Who.node), 6, anySegment)
             }),
         Case(
             reason: .outsidePool,
             frame: { _ in
                 .v6(
-                    IPv6Address(high: pool.v6Prefix, low: 1 << 32 | 70_000), pool.ipv6(at: Who.node), 6,
-                    [UInt8](repeating: 0, count: 20))
+                    IPv6Address(high: pool.v6Prefix, low: 1 << 32 | 70_000), pool.ipv6(at: Who.node), 6, anySegment)
             }),
         Case(
             reason: .notOwnAddress,
             frame: { .tcp($0, from: Who.agent, 40_000, to: Who.stranger, Who.web, flags: Frame.syn) }),
-        Case(reason: .udpUnsupported, frame: plain(17, be(40_000) + be(53) + [0, 8, 0, 0])),
-        Case(reason: .icmpUnsupported, frame: plain(1, [8, 0, 0, 0, 0, 0, 0, 0])),
-        Case(reason: .icmpUnsupported, frame: plain(58, [128, 0, 0, 0, 0, 0, 0, 0])),
         Case(reason: .protocolUnsupported, frame: plain(47, [0, 0, 0, 0])),
         Case(reason: .truncated, frame: plain(6, [0x9c, 0x40, 0x1f, 0x90])),
         Case(reason: .truncated, frame: plain(17, [0x9c, 0x40, 0, 53])),
@@ -70,8 +68,6 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
         Case(reason: .fragment, frame: { open(Who.web)($0).with(6, 0x20) }, families: [.v4]),
         Case(reason: .fragment, frame: { open(Who.web)($0).with(7, 1) }, families: [.v4]),
         Case(reason: .fragment, frame: plain(44, [6, 0, 0, 0, 0, 0, 0, 0]), families: [.v6]),
-        Case(reason: .extensionHeader, frame: plain(0, [6, 0, 0, 0, 0, 0, 0, 0]), families: [.v6]),
-        Case(reason: .extensionHeader, frame: plain(43, [6, 0, 0, 0, 0, 0, 0, 0]), families: [.v6]),
         Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = nil },
         Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = Who.entry(Who.nodeSlot, until: Who.past) },
         Case(reason: .ownLease, frame: open(Who.web)) { $0.peers[Who.node] = Who.entry(Who.strangerSlot) },
@@ -95,7 +91,7 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
         Case(reason: .answerFlags, frame: answer(Who.web, flags: Frame.syn | Frame.rst), direction: .egress),
         Case(reason: .answerFlags, frame: answer(Who.web, flags: 0), direction: .egress),
         Case(reason: .noGrant, frame: answer(Who.admin, flags: Frame.ack), direction: .egress),
-        Case(reason: .nodeOpens, frame: answer(33_333, flags: Frame.syn), direction: .egress),
+        Case(reason: .noService, frame: answer(33_333, flags: Frame.syn), direction: .egress),
         Case(
             reason: .forwarded, frame: answer(Who.web, flags: Frame.ack), direction: .egress,
             metadata: Metadata(arrivedAt: 1)),
@@ -132,7 +128,9 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
             device: Who.agentDevice),
     ]
 
-    @Test(arguments: ingress + egress + session)
+    static let all = ingress + egress + session + udp + icmp + headers + opening + routed
+
+    @Test(arguments: all)
     func `each packet has its one reason`(test: Case) throws {
         var set = Who.tables
         test.change(&set)
@@ -144,13 +142,13 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
     }
 
     @Test func `every reason of the classifier is met by a case`() {
-        let met = Set((Self.ingress + Self.egress + Self.session).map(\.reason))
+        let met = Set(Self.all.map(\.reason))
         #expect(Set(Reason.allCases).subtracting(met) == [.allowedLoopback, .besideTunnel, .leavesBesideTunnel])
     }
 
     @Test func `nothing is allowed by empty tables`() throws {
         let world = try World(TableSet())
-        for test in Self.ingress + Self.egress + Self.session {
+        for test in Self.all {
             for family in test.families {
                 let reason = try world.judge(test.frame(family), at: test.device, test.direction, test.metadata)
                 #expect(!reason.isAllowed)
@@ -195,11 +193,13 @@ private func plain(_ transport: UInt8, _ payload: [UInt8]) -> @Sendable (Frame.F
             (.extensionHeader, PT_EXTENSION_HEADER), (.fragment, PT_FRAGMENT), (.notOwnAddress, PT_NOT_OWN_ADDRESS),
             (.forwarded, PT_FORWARDED), (.outsidePool, PT_OUTSIDE_POOL), (.ownLease, PT_OWN_LEASE),
             (.unknownPeer, PT_UNKNOWN_PEER), (.leaseExpired, PT_LEASE_EXPIRED),
-            (.udpUnsupported, PT_UDP_UNSUPPORTED), (.icmpUnsupported, PT_ICMP_UNSUPPORTED),
+            (.unasked, PT_UNASKED), (.icmpUnsupported, PT_ICMP_UNSUPPORTED),
             (.protocolUnsupported, PT_PROTOCOL_UNSUPPORTED), (.noService, PT_NO_SERVICE),
             (.staleGeneration, PT_STALE_GENERATION), (.noGrant, PT_NO_GRANT), (.sidecarOnly, PT_SIDECAR_ONLY),
             (.answerFlags, PT_ANSWER_FLAGS), (.nodeOpens, PT_NODE_OPENS), (.besideTunnel, PT_BESIDE_TUNNEL),
-            (.leavesBesideTunnel, PT_LEAVES_BESIDE_TUNNEL),
+            (.leavesBesideTunnel, PT_LEAVES_BESIDE_TUNNEL), (.grantEnded, PT_GRANT_ENDED),
+            (.allowedError, PT_ALLOWED_ERROR), (.unrelatedError, PT_UNRELATED_ERROR),
+            (.routingHeader, PT_ROUTING_HEADER), (.longHeaders, PT_LONG_HEADERS),
         ]
         #expect(reasons.allSatisfy { $0.0.rawValue == $0.1.rawValue })
         #expect(Set(reasons.map(\.0)).count == Reason.allCases.count)

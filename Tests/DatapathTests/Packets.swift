@@ -12,7 +12,10 @@ struct Frame {
     static let rst: UInt8 = 0x04
     static let fin: UInt8 = 0x01
 
-    enum Family: CaseIterable { case v4, v6 }
+    enum Family: CaseIterable {
+        case v4, v6
+        var icmp: UInt8 { self == .v4 ? 1 : 58 }
+    }
 
     /// The packet without its Ethernet header, as a TUN device carries it.
     var packet: [UInt8] { Array(bytes.dropFirst(Self.ethernet)) }
@@ -24,6 +27,40 @@ struct Frame {
         let segment =
             be(sourcePort) + be(destinationPort) + [0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]
         return ip(family, from: source, to: destination, transport: 6, payload: segment)
+    }
+
+    static func udp(
+        _ family: Family, from source: MeshOffset, _ sourcePort: UInt16, to destination: MeshOffset,
+        _ destinationPort: UInt16, payload: [UInt8] = []
+    ) -> Frame {
+        let length = be(UInt16(8 + payload.count))
+        return ip(
+            family, from: source, to: destination, transport: 17,
+            payload: be(sourcePort) + be(destinationPort) + length + [0, 0] + payload)
+    }
+
+    /// - Parameter type: the type's number in ICMP for IPv4 and in ICMPv6.
+    static func icmp(
+        _ family: Family, from source: MeshOffset, to destination: MeshOffset, _ type: (v4: UInt8, v6: UInt8),
+        echo: UInt16 = 0, quoting quote: [UInt8] = []
+    ) -> Frame {
+        let header = [family == .v4 ? type.v4 : type.v6, 0, 0, 0] + be(echo) + [0, 1]
+        return ip(family, from: source, to: destination, transport: family.icmp, payload: header + quote)
+    }
+
+    static let echoRequest: (v4: UInt8, v6: UInt8) = (8, 128)
+    static let echoReply: (v4: UInt8, v6: UInt8) = (0, 129)
+    static let unreachable: (v4: UInt8, v6: UInt8) = (3, 1)
+
+    /// IPv6 with these extension headers, of 8 bytes each, before what the frame carried.
+    func extended(by headers: [UInt8]) -> Frame {
+        guard bytes[12] == 0x86, let first = headers.first else { return self }
+        var chain: [UInt8] = []
+        for next in headers.dropFirst() + [bytes[Self.ethernet + 6]] { chain += [next, 0, 1, 4, 0, 0, 0, 0] }
+        var copy = with(6, first)
+        copy.bytes.insert(contentsOf: chain, at: Self.ethernet + 40)
+        let length = be(UInt16(copy.bytes.count - Self.ethernet - 40))
+        return copy.with(4, length[0]).with(5, length[1])
     }
 
     static func ip(

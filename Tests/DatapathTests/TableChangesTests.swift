@@ -18,7 +18,7 @@ import Testing
 
     @Test func `no instant allows what neither set allows, and none after tightening what the new one does not`() {
         var random = Seeded(state: 8)
-        for _ in 0..<500 {
+        for _ in 0..<(Depth.isDeep ? 2_000 : 40) {
             let (old, new) = (random.tableSet(), random.tableSet())
             let (before, after) = (allowed(old), allowed(new))
             let changes = old.changes(to: new)
@@ -66,14 +66,26 @@ import Testing
         #expect(narrow.changes(to: wide) == TableChanges(tighten: [], loosen: [.verdict(cell, .allow)]))
     }
 
+    @Test func `a grant that gets an end loses nothing before it`() {
+        let cell = Who.cell(Who.agentSlot, 1)
+        let grant = TimedGrant(until: BootTime(rawValue: 9), verdict: .allow, policy: 4)
+        let (always, timed) = (TableSet(verdicts: [cell: .allow]), TableSet(timed: [cell: grant]))
+        #expect(
+            always.changes(to: timed)
+                == TableChanges(tighten: [.timed(cell, grant), .verdict(cell, .deny)], loosen: []))
+        #expect(
+            timed.changes(to: always)
+                == TableChanges(tighten: [], loosen: [.verdict(cell, .allow), .timed(cell, nil)]))
+    }
+
     @Test func `an entry for deny is no entry`() {
         #expect(TableSet(verdicts: [Who.cell(Who.agentSlot, 1): .deny]) == TableSet())
     }
 
     private struct Allowance: Hashable {
-        let initiator: MeshOffset
+        let initiator: String
         let destination: MeshOffset
-        let port: Port
+        let service: ServiceKey
         let how: Verdict
         let moment: UInt64
     }
@@ -81,18 +93,19 @@ import Testing
     /// Everything that a set allows, at a moment before and one after the shorter leases end.
     private func allowed(_ set: TableSet) -> Set<Allowance> {
         var result: Set<Allowance> = []
+        let initiators = set.peers.map { ("\($0.key)", $0.value) } + set.routes.map { ("\($0.key)", $0.value) }
         for moment: UInt64 in [2, .max / 2 + 1] {
-            for (initiator, from) in set.peers where from.lease.rawValue > moment {
+            for (initiator, from) in initiators where from.lease.rawValue > moment {
                 guard set.rows[from.slot] == from.generation else { continue }
                 for (destination, to) in set.peers where to.lease.rawValue > moment {
                     for (key, serviceClass) in set.services where key.slot == to.slot {
                         let cell = VerdictKey(slot: from.slot, serviceClass: serviceClass)
-                        guard let verdict = set.verdicts[cell] else { continue }
+                        let verdict = verdict(cell, in: set, at: moment)
                         // Allow contains what the sidecar may.
                         for how in [Verdict.sidecarOnly, .allow] where how <= verdict {
                             result.insert(
                                 Allowance(
-                                    initiator: initiator, destination: destination, port: key.port, how: how,
+                                    initiator: initiator, destination: destination, service: key, how: how,
                                     moment: moment))
                         }
                     }
@@ -100,5 +113,11 @@ import Testing
             }
         }
         return result
+    }
+
+    private func verdict(_ cell: VerdictKey, in set: TableSet, at moment: UInt64) -> Verdict {
+        if let verdict = set.verdicts[cell] { return verdict }
+        guard let grant = set.timed[cell], grant.until.rawValue > moment else { return .deny }
+        return grant.verdict
     }
 }

@@ -51,14 +51,14 @@ import Testing
     }
 
     @Test(arguments: [
-        MapShape(name: "pt1_rows", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 4096),
-        MapShape(name: "pt0_rows", type: .init(rawValue: 2), keySize: 4, valueSize: 4, entries: 4096),
-        MapShape(name: "pt1_rows", type: .init(rawValue: 2), keySize: 4, valueSize: 4, entries: 16),
+        MapShape(name: "pt2_state", type: .init(rawValue: 2), keySize: 4, valueSize: 16, entries: 1),
+        MapShape(name: "pt1_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 1),
+        MapShape(name: "pt2_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 2),
     ])
     func `a table of another layout is refused`(shape: MapShape) throws {
         let mount = try PinMount()
         let pins = try PinDirectory(mount.path + "/tables")
-        try pins.pin(try shape.create().descriptor, as: "rows")
+        try pins.pin(try shape.create().descriptor, as: "state")
         let error = #expect(throws: DatapathError.self) { _ = try Tables(pins: mount.path + "/tables") }
         #expect(error?.cause == "it was made by another version; take the mesh down, then remove it")
     }
@@ -66,7 +66,9 @@ import Testing
     @Test func `an entry that we never write is not adopted`() throws {
         let mount = try PinMount()
         let tables = try Tables(pins: mount.path + "/tables")
-        try tables.verdicts.put(UInt32(40), UInt64(0b11))
+        let pages = RowPages(tables, try tables.currentState().live)
+        try pages.change(7) { $0[ServiceClass(rawValue: 40)!] = 3 }
+        try pages.flush()
         #expect(throws: DatapathError.self) { _ = try tables.read() }
     }
 

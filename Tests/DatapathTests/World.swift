@@ -15,10 +15,13 @@ enum Who {
 
     static let nodeSlot = Slot(rawValue: 1)!
     static let agentSlot = Slot(rawValue: 2)!
-    static let strangerSlot = Slot(rawValue: 4095)!
+    static let strangerSlot = Slot(rawValue: 131_071)!
     static let web: UInt16 = 8080
     static let admin: UInt16 = 9090
     static let sidecarred: UInt16 = 5432
+    static let dns: UInt16 = 53
+    static let timed: UInt16 = 8081
+    static let ended: UInt16 = 8082
 
     static let first = Generation(rawValue: 1)!
     static let second = Generation(rawValue: 2)!
@@ -43,17 +46,28 @@ enum Who {
             service(nodeSlot, web): ServiceClass(rawValue: 1)!,
             service(nodeSlot, admin): ServiceClass(rawValue: 40)!,
             service(nodeSlot, sidecarred): ServiceClass(rawValue: 1023)!,
-            service(nodeSlot, 53, .udp): ServiceClass(rawValue: 2)!,
+            service(nodeSlot, dns, .udp): ServiceClass(rawValue: 2)!,
+            service(nodeSlot, timed): ServiceClass(rawValue: 3)!,
+            service(nodeSlot, ended): ServiceClass(rawValue: 4)!,
+            .echo(of: nodeSlot): ServiceClass(rawValue: 5)!,
         ],
         rows: [agentSlot: first, strangerSlot: first],
         verdicts: [
             cell(agentSlot, 1): .allow, cell(agentSlot, 1023): .sidecarOnly, cell(agentSlot, 2): .allow,
-            cell(strangerSlot, 40): .allow,
+            cell(agentSlot, 5): .allow, cell(strangerSlot, 40): .allow,
+        ],
+        timed: [
+            cell(agentSlot, 3): TimedGrant(until: always, verdict: .allow, policy: 1),
+            cell(agentSlot, 4): TimedGrant(until: past, verdict: .allow, policy: 2),
         ])
 
     static let nodeDevice = DeviceIdentity(kind: .node, slot: nodeSlot, generation: first, offset: node, pool: pool)
     static let agentDevice = DeviceIdentity(
         kind: .session, slot: agentSlot, generation: first, offset: agent, pool: pool)
+    /// The same node, on which root may open nothing.
+    static let closedDevice = DeviceIdentity(
+        kind: .node, slot: nodeSlot, generation: first, offset: node, pool: pool, openers: [1000, 1001, 1002, 1003])
+    static let devices = [nodeDevice, agentDevice, closedDevice]
 }
 
 enum Direction: CaseIterable { case ingress, egress }
@@ -64,35 +78,36 @@ struct Metadata {
     var arrivedAt: UInt32 = 0
 }
 
-/// Tables in the kernel and the programs of both devices, loaded and not attached.
+/// Tables in the kernel and the programs of the devices, loaded and not attached.
 struct World: ~Copyable {
     let mount: PinMount
     let tables: Tables
-    private let nodePrograms: ProgramObject
-    private let agentPrograms: ProgramObject
+    private let programs: [DeviceIdentity: Programs]
+
+    private final class Programs {
+        let object: ProgramObject
+        init(_ object: consuming ProgramObject) { self.object = object }
+    }
 
     init(_ set: TableSet = Who.tables) throws {
         let mount = try PinMount()
         let tables = try Tables(pins: mount.path + "/tables")
         try tables.loosen(TableSet().changes(to: set))
-        let nodePrograms = try Classifier.load(Who.nodeDevice, tables: tables)
-        let agentPrograms = try Classifier.load(Who.agentDevice, tables: tables)
+        var programs: [DeviceIdentity: Programs] = [:]
+        for device in Who.devices { programs[device] = Programs(try Classifier.load(device, tables: tables)) }
         self.mount = mount
         self.tables = tables
-        self.nodePrograms = nodePrograms
-        self.agentPrograms = agentPrograms
+        self.programs = programs
     }
 
     /// The program's answer and the one reason that it counted.
     func judge(
         _ frame: Frame, at device: DeviceIdentity, _ direction: Direction, _ metadata: Metadata = Metadata()
     ) throws -> Reason {
+        guard let programs = programs[device] else { throw Failure("no such device") }
         let before = try counts(device, direction)
-        let program = direction == .ingress ? "ingress" : "egress"
-        let descriptor =
-            device.kind == .node
-            ? try nodePrograms.descriptor(of: program) : try agentPrograms.descriptor(of: program)
-        let action = try testRun(descriptor, frame, metadata)
+        let program = try programs.object.descriptor(of: direction == .ingress ? "ingress" : "egress")
+        let action = try testRun(program, frame, metadata)
         let after = try counts(device, direction)
         let changed = Reason.allCases.filter { before[$0]?.packets ?? 0 != after[$0]?.packets ?? 0 }
         guard changed.count == 1, let reason = changed.first else { throw Failure("counted \(changed)") }

@@ -42,7 +42,10 @@ import Testing
             (["session", "end", "42"], 1, "32 lower-case hexadecimal digits"),
             (["session", "end", "\(Sample.session)", "--socket", "a", "--admin-file", "b"], 1, "choose one"),
             (["service", "add", "a", "--node", "n", "--port", "0"], 1, "1 to 65535"),
-            (["service", "add", "a", "--node", "n", "--port", "80", "--protocol", "udp"], 1, "the protocols are: tcp"),
+            (
+                ["service", "add", "a", "--node", "n", "--port", "80", "--protocol", "icmp"], 1,
+                "the protocols are: tcp, udp"
+            ),
             (["service", "add", "a", "--port", "80"], 1, "--node"),
             (["agent", "create", "a"], 1, "--owner"), (["agent", "create", "a", "--owner", "Ana"], 1, "a person"),
             (["join-token", "create", "--output", "-", "--ttl", "9s"], 1, "--ttl is from 10s to 1d"),

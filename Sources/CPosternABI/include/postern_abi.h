@@ -9,16 +9,26 @@
 #include <linux/types.h>
 
 /* A part of the maps' names: tables of another layout are refused, never reinterpreted. */
-#define PT_ABI_VERSION 1
+#define PT_ABI_VERSION 2
 
+/* Every table of the set has two halves: what holds, and what is being prepared. */
+#define PT_COPIES 2
 #define PT_POOL_SIZE (1 << 18)
-#define PT_SLOTS 4096
+#define PT_SLOTS (1 << 17)
 #define PT_CLASSES 1024
-#define PT_SERVICES 4096
 #define PT_VERDICTS_PER_WORD 32
 #define PT_WORDS (PT_CLASSES / PT_VERDICTS_PER_WORD)
+/* Rows stand in pages, made when somebody in them is granted something: memory follows use. */
+#define PT_ROWS_PER_PAGE 256
+#define PT_PAGES (PT_SLOTS / PT_ROWS_PER_PAGE)
+#define PT_BUCKET_BITS 12
+#define PT_BUCKETS (1 << PT_BUCKET_BITS)
+#define PT_BUCKET_ENTRIES 8
+#define PT_TIMED_GRANTS (1 << 16)
+#define PT_ROUTES (1 << 12)
 #define PT_EVENT_RING_BYTES (1 << 18)
 #define PT_MESH_DEVICES 16
+#define PT_OPENERS 4
 
 /* Each sender may cause this many events of a kind in a second; the rest is counted, not told. */
 #define PT_EVENTS_PER_SECOND 64
@@ -33,6 +43,7 @@ enum pt_verdict {
 	PT_DENY = 0,
 	PT_ALLOW = 1,
 	PT_ALLOW_SIDECAR = 2,
+	PT_ALLOW_TIMED = 3, /* what and until when stands in another table */
 };
 
 /* Where a packet or a call was judged. */
@@ -62,7 +73,7 @@ enum pt_reason {
 	PT_OWN_LEASE = 11,
 	PT_UNKNOWN_PEER = 12,
 	PT_LEASE_EXPIRED = 13,
-	PT_UDP_UNSUPPORTED = 14,
+	PT_UNASKED = 14,
 	PT_ICMP_UNSUPPORTED = 15,
 	PT_PROTOCOL_UNSUPPORTED = 16,
 	PT_NO_SERVICE = 17,
@@ -73,10 +84,29 @@ enum pt_reason {
 	PT_NODE_OPENS = 22,
 	PT_BESIDE_TUNNEL = 23,
 	PT_LEAVES_BESIDE_TUNNEL = 24,
+	PT_GRANT_ENDED = 25,
+	PT_ALLOWED_ERROR = 26,
+	PT_UNRELATED_ERROR = 27,
+	PT_ROUTING_HEADER = 28,
+	PT_LONG_HEADERS = 29,
 	PT_REASONS = 32,
 };
 
-/* A peer: who has an address of the pool. The index of the array is the address's offset in it. */
+/* Which half of every table holds. The other one may differ from it only while `behind` is set. */
+struct pt_state {
+	__u32 copy;
+	__u32 behind;
+};
+_Static_assert(sizeof(struct pt_state) == 8, "pt_state is 8 bytes: it is read and written as one word");
+
+/* What a timer writes every 10 ms, so that no packet asks the clock. */
+struct pt_clock {
+	__u64 boot_ns; /* 0: never written */
+	__u64 jiffies; /* when it was written, in ticks of the kernel */
+};
+_Static_assert(sizeof(struct pt_clock) == 16, "pt_clock is 16 bytes");
+
+/* A peer: who has an address. The index of the array is the address's offset in the pool. */
 struct pt_peer_entry {
 	__u32 slot; /* 0: nobody */
 	__u32 generation;
@@ -84,20 +114,60 @@ struct pt_peer_entry {
 };
 _Static_assert(sizeof(struct pt_peer_entry) == 16, "pt_peer_entry is 16 bytes");
 
-/* A service: what listens at a peer. The value is its class, 0 for none. */
-struct pt_service {
-	__u32 slot;
-	__u16 port;
-	__u8 protocol;
-	__u8 pad;
+/* A service: what listens at a peer. It stands in the bucket that its key leads to; entries have no gaps between them.
+ *
+ *     63           40 39        32 31            16 15            0
+ *     | slot         | protocol    | port          | class         |
+ */
+struct pt_bucket {
+	__u64 entries[PT_BUCKET_ENTRIES]; /* 0: none, and none behind it */
 };
-_Static_assert(sizeof(struct pt_service) == 8, "pt_service is 8 bytes");
+_Static_assert(sizeof(struct pt_bucket) == 64, "pt_bucket is 64 bytes");
 
-/* A row of verdicts belongs to one generation of its slot; 0: to nobody. */
+static inline __u64 pt_service_key(__u32 slot, __u8 protocol, __u16 port)
+{
+	return (__u64)slot << 24 | (__u64)protocol << 16 | port;
+}
+
+/* Multiplicative hashing: the high bits of the product depend on the whole key. */
+static inline __u32 pt_service_bucket(__u64 key)
+{
+	return key * 0x9e3779b97f4a7c15ull >> (64 - PT_BUCKET_BITS);
+}
+
+/* What one initiator may do, two bits for each class. A row belongs to one generation of its slot; 0: to nobody. */
 struct pt_row {
 	__u32 generation;
+	__u32 pad;
+	__u64 verdicts[PT_WORDS];
 };
-_Static_assert(sizeof(struct pt_row) == 4, "pt_row is 4 bytes");
+_Static_assert(sizeof(struct pt_row) == 264, "pt_row is 264 bytes");
+
+/* A cell of the verdicts that holds only for a time. */
+struct pt_timed_key {
+	__u32 slot;
+	__u16 service_class;
+	__u16 copy;
+};
+_Static_assert(sizeof(struct pt_timed_key) == 8, "pt_timed_key is 8 bytes");
+
+struct pt_timed {
+	__u64 until_ns; /* holds before this instant */
+	__u32 verdict;
+	__u32 policy;
+};
+_Static_assert(sizeof(struct pt_timed) == 16, "pt_timed is 16 bytes");
+
+/* A network behind a peer. The length counts the bits before the address too. */
+struct pt_route_key {
+	__u32 length;
+	__u8 copy;
+	__u8 family; /* 4 or 6 */
+	__u8 pad[2];
+	__u8 address[16]; /* network byte order; IPv4 in the first four */
+};
+_Static_assert(sizeof(struct pt_route_key) == 24, "pt_route_key is 24 bytes");
+#define PT_ROUTE_KEY_BITS 32
 
 /* The index is place * PT_REASONS + reason. */
 struct pt_counter {
@@ -149,9 +219,12 @@ struct pt_identity {
 	__u32 slot;
 	__u32 generation; /* of the slot: programs left behind are not the next peer's */
 	__u32 session; /* 1: a session's device, 0: the node's */
+	__u32 patience; /* ticks of the kernel after which the timer's clock is not believed */
+	__u32 openers[PT_OPENERS]; /* uids whose sockets open from a node's device */
+	__u32 opener_count;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct pt_identity) == 32, "pt_identity is 32 bytes");
+_Static_assert(sizeof(struct pt_identity) == 56, "pt_identity is 56 bytes");
 
 /* What is frozen into the wall. */
 struct pt_pool {

@@ -4,175 +4,143 @@
  *     parse -> own address -> leases of both ends -> towards a service? -> answer of one? -> reason
  *
  * It keeps no connection state: a packet goes towards a service or answers from one, and either is
- * decided by the grant of the end that opened. So taking a grant away cuts live flows.
+ * decided by the grant of the end that opened. So taking a grant away cuts live flows. Only what has no
+ * flags to tell an answer by (UDP, echo) is remembered, by the device that asked and for a minute.
  */
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/tcp.h>
-#include "tables.bpf.h"
+#include "packet.bpf.h"
 
-/* Allow hands the packet to the programs behind us; deny ends the chain. */
-#define TCX_NEXT -1
-#define TCX_DROP 2
+/* Allow hands the packet to the programs behind us; deny ends the chain. TCX and clsact agree on both. */
+#define PT_NEXT -1
+#define PT_DROP 2
 
-#define PT_HEADERS 128
-#define PT_IPV4_FRAGMENT 0x3fff
-#define PT_FIN 0x01
 #define PT_SYN 0x02
 #define PT_RST 0x04
 #define PT_ACK 0x10
 
+#define PT_ASKED 4096
+#define PT_ANSWER_NS 60000000000
+#define PT_REFRESH_NS 1000000000
+#define PT_HEARD 1024
+
 const volatile struct pt_identity self;
+
+/* To whom this device sent, from which port: answers come within a minute. Ports of an echo are 0 and its identifier. */
+struct question {
+	__u32 far_slot;
+	__u16 far_port;
+	__u16 local_port;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PT_ASKED);
+	__type(key, struct question);
+	__type(value, __u64);
+} asked SEC(".maps");
+
+/* Flows without a first packet to know them by that were told of; a collision tells one again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PT_HEARD);
+	__type(key, __u32);
+	__type(value, __u64);
+} heard SEC(".maps");
 
 /* Everything learnt of one packet on its way through the steps. */
 struct judged {
 	struct flow flow;
+	struct moment moment;
+	struct part at;
 	struct peer own;
 	struct peer remote;
 	__u32 initiator_slot;
-	__u64 now;
 	int egress;
 };
 
-/* Headers are read relative to the network header, so that devices with and without a link layer are alike. */
-static __always_inline long load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
+static __always_inline const struct peer *sender(const struct judged *it)
 {
-	if (!bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET))
-		return 0;
-	if (bpf_skb_pull_data(skb, skb->len < PT_HEADERS ? skb->len : PT_HEADERS))
-		return -1;
-	return bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET);
+	return it->egress ? &it->own : &it->remote;
 }
 
-static __always_inline enum pt_reason parse_transport(struct __sk_buff *skb, __u32 offset, __u32 end, struct flow *flow)
+static __always_inline const struct peer *receiver(const struct judged *it)
 {
-	struct tcphdr tcp;
-	__u16 ports[2];
-
-	if (flow->protocol != IPPROTO_TCP && flow->protocol != IPPROTO_UDP)
-		return PT_ALLOWED;
-	if (offset + (flow->protocol == IPPROTO_TCP ? sizeof(tcp) : 8) > end)
-		return PT_TRUNCATED;
-	if (load(skb, offset, ports, sizeof(ports)))
-		return PT_TRUNCATED;
-	flow->source_port = bpf_ntohs(ports[0]);
-	flow->destination_port = bpf_ntohs(ports[1]);
-	if (flow->protocol == IPPROTO_TCP && load(skb, offset + 13, &flow->tcp_flags, 1))
-		return PT_TRUNCATED;
-	return PT_ALLOWED;
+	return it->egress ? &it->remote : &it->own;
 }
 
-static __always_inline enum pt_reason parse_v4(struct __sk_buff *skb, struct flow *flow)
+/* The whole /64 is the mesh's, and no router speaks for a part of it. */
+static __always_inline int is_of_mesh(const struct flow *flow, const __be32 *address)
 {
-	struct iphdr ip;
-
-	if (load(skb, 0, &ip, sizeof(ip)))
-		return PT_TRUNCATED;
-	if (ip.version != 4)
-		return PT_NOT_IP;
-	flow->family = 4;
-	flow->protocol = ip.protocol;
-	flow->source_address[0] = ip.saddr;
-	flow->destination_address[0] = ip.daddr;
-	flow->source = v4_offset(self.v4_base, ip.saddr);
-	flow->destination = v4_offset(self.v4_base, ip.daddr);
-	if (ip.ihl < 5)
-		return PT_TRUNCATED;
-	if (ip.ihl > 5)
-		return PT_IP_OPTIONS;
-	if (ip.frag_off & bpf_htons(PT_IPV4_FRAGMENT))
-		return PT_FRAGMENT;
-	if (bpf_ntohs(ip.tot_len) > skb->len)
-		return PT_TRUNCATED;
-	return parse_transport(skb, sizeof(ip), bpf_ntohs(ip.tot_len), flow);
+	return flow->family == 6 && ((__u64)bpf_ntohl(address[0]) << 32 | bpf_ntohl(address[1])) == self.v6_prefix;
 }
 
-static __always_inline enum pt_reason judge_next_header(__u8 next)
+static __always_inline __u32 offset_of(const struct flow *flow, const __be32 *address)
 {
-	switch (next) {
-	case IPPROTO_FRAGMENT:
-		return PT_FRAGMENT;
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_AH:
-	case IPPROTO_DSTOPTS:
-	case IPPROTO_MH:
-	case 139: /* HIP */
-	case 140: /* Shim6 */
-		return PT_EXTENSION_HEADER;
-	default:
-		return PT_ALLOWED;
-	}
-}
-
-static __always_inline enum pt_reason parse_v6(struct __sk_buff *skb, struct flow *flow)
-{
-	enum pt_reason reason;
-	struct ipv6hdr ip;
-	__u32 end;
-
-	if (load(skb, 0, &ip, sizeof(ip)))
-		return PT_TRUNCATED;
-	if (ip.version != 6)
-		return PT_NOT_IP;
-	flow->family = 6;
-	flow->protocol = ip.nexthdr;
-	__builtin_memcpy(flow->source_address, &ip.saddr, 16);
-	__builtin_memcpy(flow->destination_address, &ip.daddr, 16);
-	flow->source = v6_offset(self.v6_prefix, flow->source_address);
-	flow->destination = v6_offset(self.v6_prefix, flow->destination_address);
-	end = sizeof(ip) + bpf_ntohs(ip.payload_len);
-	if (end > skb->len)
-		return PT_TRUNCATED;
-	reason = judge_next_header(ip.nexthdr);
-	return reason == PT_ALLOWED ? parse_transport(skb, sizeof(ip), end, flow) : reason;
-}
-
-static __always_inline enum pt_reason parse(struct __sk_buff *skb, struct flow *flow)
-{
-	switch (skb->protocol) {
-	case bpf_htons(ETH_P_IP):
-		return parse_v4(skb, flow);
-	case bpf_htons(ETH_P_IPV6):
-		return parse_v6(skb, flow);
-	default:
-		return PT_NOT_IP;
-	}
+	return flow->family == 4 ? v4_offset(self.v4_base, address[0]) : v6_offset(self.v6_prefix, address);
 }
 
 /* Our end must be our own address, and on the way out the packet must be our machine's own: what a
  * container behind us sends would speak in our name. */
 static __always_inline enum pt_reason judge_ends(struct __sk_buff *skb, struct judged *it)
 {
-	__u32 near = it->egress ? it->flow.source : it->flow.destination;
-	__u32 far = it->egress ? it->flow.destination : it->flow.source;
+	const __be32 *near = it->egress ? it->flow.source_address : it->flow.destination_address;
+	const __be32 *far = it->egress ? it->flow.destination_address : it->flow.source_address;
 	enum pt_reason reason;
+	__u32 offset;
 
-	if (near != self.offset)
+	if (offset_of(&it->flow, near) != self.offset)
 		return PT_NOT_OWN_ADDRESS;
 	if (it->egress && skb->ingress_ifindex)
 		return PT_FORWARDED;
-	reason = find_self(&self, it->now, &it->own);
+	reason = find_self(&it->moment, &self, &it->own);
 	if (reason != PT_ALLOWED)
 		return reason;
-	if (far == self.offset)
+	offset = offset_of(&it->flow, far);
+	if (offset == self.offset)
 		return PT_UNKNOWN_PEER;
-	return find_peer(far, it->now, &it->remote);
+	reason = find_peer(&it->moment, offset, &it->remote);
+	if (reason != PT_OUTSIDE_POOL || is_of_mesh(&it->flow, far))
+		return reason;
+	return find_router(&it->moment, it->flow.family, far, &it->remote);
 }
 
-static __always_inline int towards(const struct pt_service *service, const struct peer *sender, const struct judged *it,
-				   __u32 mark, enum pt_reason *reason)
+/* A node's device carries its own daemon's openings, not those of whoever has a shell there. */
+static __always_inline int is_opener(struct __sk_buff *skb)
 {
-	if (it->egress && !self.session) {
-		*reason = PT_NODE_OPENS;
-		return 0;
-	}
-	*reason = find_grant(sender, service);
+	__u32 uid = bpf_get_socket_uid(skb), place;
+
+#pragma unroll
+	for (place = 0; place < PT_OPENERS; place++)
+		if (place < self.opener_count && self.openers[place] == uid)
+			return 1;
+	return 0;
+}
+
+static __always_inline enum pt_reason judge_opening(struct __sk_buff *skb, const struct judged *it, __u8 protocol)
+{
+	enum pt_reason reason = find_grant(&it->moment, sender(it), receiver(it), protocol, it->flow.destination_port);
+
 	/* The far end cannot see the mark: it is checked where the packet leaves the agent. */
-	if (*reason == PT_SIDECAR_ONLY && (!it->egress || mark == PT_SIDECAR_MARK))
-		*reason = PT_ALLOWED;
-	return *reason == PT_ALLOWED;
+	if (reason == PT_SIDECAR_ONLY && (!it->egress || skb->mark == PT_SIDECAR_MARK))
+		reason = PT_ALLOWED;
+	if (reason == PT_ALLOWED && it->egress && !self.session && !is_opener(skb))
+		reason = PT_NODE_OPENS;
+	return reason;
+}
+
+static __always_inline int is_granted(enum pt_reason reason)
+{
+	return reason == PT_ALLOWED || reason == PT_SIDECAR_ONLY;
+}
+
+/* Of two refusals the one that knows a grant is told. */
+static __always_inline enum pt_reason choose(struct judged *it, enum pt_reason opening, enum pt_reason answering)
+{
+	if (answering == PT_NO_SERVICE)
+		return opening;
+	if (answering != PT_ALLOWED_ANSWER && opening != PT_NO_SERVICE)
+		return opening;
+	it->initiator_slot = receiver(it)->slot;
+	return answering;
 }
 
 /* A RST that answers data to a dead socket has no ACK; a SYN without ACK would open. */
@@ -181,53 +149,170 @@ static __always_inline int answers(__u8 flags)
 	return flags & (PT_ACK | PT_RST) && (!(flags & PT_SYN) || flags & PT_ACK);
 }
 
-static __always_inline enum pt_reason judge_tcp(struct judged *it, __u32 mark)
+static __always_inline enum pt_reason judge_tcp(struct __sk_buff *skb, struct judged *it)
 {
-	const struct peer *sender = it->egress ? &it->own : &it->remote;
-	const struct peer *receiver = it->egress ? &it->remote : &it->own;
-	struct pt_service near = { receiver->slot, it->flow.destination_port, IPPROTO_TCP, 0 };
-	struct pt_service far = { sender->slot, it->flow.source_port, IPPROTO_TCP, 0 };
-	enum pt_reason opening, answering;
+	enum pt_reason opening = judge_opening(skb, it, IPPROTO_TCP), answering;
 
-	it->initiator_slot = sender->slot;
-	if (towards(&near, sender, it, mark, &opening))
-		return PT_ALLOWED;
-	answering = find_grant(receiver, &far);
-	if (answering == PT_ALLOWED || answering == PT_SIDECAR_ONLY)
+	if (opening == PT_ALLOWED)
+		return opening;
+	answering = find_grant(&it->moment, receiver(it), sender(it), IPPROTO_TCP, it->flow.source_port);
+	if (is_granted(answering))
 		answering = answers(it->flow.tcp_flags) ? PT_ALLOWED_ANSWER : PT_ANSWER_FLAGS;
-	if (answering == PT_NO_SERVICE)
+	return choose(it, opening, answering);
+}
+
+static __always_inline void remember(const struct judged *it, __u16 far_port, __u16 local_port)
+{
+	struct question question = { it->remote.slot, far_port, local_port };
+	const __u64 *last;
+
+	if (!it->egress)
+		return;
+	last = bpf_map_lookup_elem(&asked, &question);
+	if (!last || it->moment.now - *last >= PT_REFRESH_NS)
+		bpf_map_update_elem(&asked, &question, &it->moment.now, BPF_ANY);
+}
+
+/* Who serves may answer; whoever asked hears only answers to what it asked. */
+static __always_inline enum pt_reason judge_answer(const struct judged *it, __u8 protocol, __u16 far_port,
+						   __u16 local_port)
+{
+	struct question question = { it->remote.slot, far_port, local_port };
+	enum pt_reason reason = find_grant(&it->moment, receiver(it), sender(it), protocol, it->flow.source_port);
+	const __u64 *last;
+
+	if (!is_granted(reason))
+		return reason;
+	if (it->egress)
+		return PT_ALLOWED_ANSWER;
+	last = bpf_map_lookup_elem(&asked, &question);
+	return last && it->moment.now - *last < PT_ANSWER_NS ? PT_ALLOWED_ANSWER : PT_UNASKED;
+}
+
+/* This and judge_icmp are not static: the verifier looks at them once, and the way of TCP stays short. */
+__noinline int judge_udp(struct __sk_buff *skb, struct judged *it)
+{
+	enum pt_reason opening;
+
+	if (!it)
+		return PT_NO_GRANT;
+	opening = judge_opening(skb, it, IPPROTO_UDP);
+	if (opening == PT_ALLOWED) {
+		remember(it, it->flow.destination_port, it->flow.source_port);
 		return opening;
-	if (answering != PT_ALLOWED_ANSWER && opening != PT_NO_SERVICE && opening != PT_NODE_OPENS)
-		return opening;
-	it->initiator_slot = receiver->slot;
-	return answering;
+	}
+	return choose(it, opening, judge_answer(it, IPPROTO_UDP, it->flow.source_port, it->flow.destination_port));
+}
+
+static __always_inline enum pt_reason judge_echo(struct __sk_buff *skb, struct judged *it)
+{
+	enum pt_reason reason;
+
+	if (is_echo_request(&it->flow)) {
+		reason = judge_opening(skb, it, IPPROTO_ICMP);
+		if (reason == PT_ALLOWED)
+			remember(it, 0, it->flow.echo);
+		return reason;
+	}
+	it->initiator_slot = receiver(it)->slot;
+	return judge_answer(it, IPPROTO_ICMP, 0, it->flow.echo);
+}
+
+/* Destination unreachable, packet too big, time exceeded, parameter problem (RFC 792, RFC 4443). */
+static __always_inline int is_error(const struct flow *flow)
+{
+	__u8 type = flow->icmp_type;
+
+	return flow->family == 4 ? type == 3 || type == 11 || type == 12 : type >= 1 && type <= 4;
+}
+
+static __always_inline int same_address(const __be32 *left, const __be32 *right)
+{
+	return left[0] == right[0] && left[1] == right[1] && left[2] == right[2] && left[3] == right[3];
+}
+
+/* What the receiver of an error sent: towards a service of its sender, or as the answer of one of its own. */
+static __always_inline enum pt_reason judge_quoted(const struct judged *it, const struct flow *quote)
+{
+	__u8 protocol = is_icmp(quote) ? IPPROTO_ICMP : quote->protocol;
+	int opened = 1, answered = 1;
+
+	if (protocol == IPPROTO_ICMP) {
+		opened = is_icmp(quote) && is_echo_request(quote);
+		answered = is_icmp(quote) && is_echo_reply(quote);
+	}
+	if (opened && is_granted(find_grant(&it->moment, receiver(it), sender(it), protocol, quote->destination_port)))
+		return PT_ALLOWED_ERROR;
+	if (answered && is_granted(find_grant(&it->moment, sender(it), receiver(it), protocol, quote->source_port)))
+		return PT_ALLOWED_ERROR;
+	return PT_UNRELATED_ERROR;
+}
+
+static __always_inline enum pt_reason judge_error(struct __sk_buff *skb, const struct judged *it)
+{
+	struct part at = { it->at.offset + 8, it->at.end };
+	struct flow quote = { .family = it->flow.family };
+	enum pt_reason reason = parse_quote(skb, &at, &quote);
+
+	if (reason != PT_ALLOWED)
+		return reason == PT_TRUNCATED ? PT_TRUNCATED : PT_UNRELATED_ERROR;
+	if (!same_address(quote.source_address, it->flow.destination_address) ||
+	    !same_address(quote.destination_address, it->flow.source_address))
+		return PT_UNRELATED_ERROR;
+	return judge_quoted(it, &quote);
+}
+
+/* Redirects, routers, neighbours, multicast groups: a mesh device has none of them. */
+__noinline int judge_icmp(struct __sk_buff *skb, struct judged *it)
+{
+	if (!it)
+		return PT_NO_GRANT;
+	if (is_echo_request(&it->flow) || is_echo_reply(&it->flow))
+		return judge_echo(skb, it);
+	return is_error(&it->flow) ? judge_error(skb, it) : PT_ICMP_UNSUPPORTED;
 }
 
 static __always_inline enum pt_reason judge(struct __sk_buff *skb, struct judged *it)
 {
-	enum pt_reason reason = parse(skb, &it->flow);
+	enum pt_reason reason = parse(skb, &it->at, &it->flow);
 
 	if (reason != PT_ALLOWED)
 		return reason;
 	reason = judge_ends(skb, it);
 	if (reason != PT_ALLOWED)
 		return reason;
-	switch (it->flow.protocol) {
-	case IPPROTO_TCP:
-		return judge_tcp(it, skb->mark);
-	case IPPROTO_UDP:
-		return PT_UDP_UNSUPPORTED;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		return PT_ICMP_UNSUPPORTED;
-	default:
-		return PT_PROTOCOL_UNSUPPORTED;
-	}
+	it->initiator_slot = sender(it)->slot;
+	if (it->flow.protocol == IPPROTO_TCP)
+		return judge_tcp(skb, it);
+	if (it->flow.protocol == IPPROTO_UDP)
+		return judge_udp(skb, it);
+	return is_icmp(&it->flow) ? judge_icmp(skb, it) : PT_PROTOCOL_UNSUPPORTED;
+}
+
+/* Once a minute for each flow that has no first packet to be known by. */
+static __always_inline int is_unheard(const struct judged *it)
+{
+	__u64 signature = ((__u64)it->remote.slot << 32 | (__u32)it->flow.source_port << 16 | it->flow.destination_port) ^
+			  (__u64)it->flow.echo << 16;
+	__u32 index;
+	__u64 *last;
+
+	signature = (signature ^ it->moment.now >> 36 << 53) * 0x9e3779b97f4a7c15ull | 1;
+	index = signature >> 54;
+	last = bpf_map_lookup_elem(&heard, &index);
+	if (!last || *last == signature)
+		return 0;
+	*last = signature;
+	return 1;
 }
 
 static __always_inline int opens(const struct judged *it, enum pt_reason reason)
 {
-	return reason == PT_ALLOWED && (it->flow.tcp_flags & (PT_SYN | PT_ACK)) == PT_SYN;
+	if (reason != PT_ALLOWED)
+		return 0;
+	if (it->flow.protocol == IPPROTO_TCP)
+		return (it->flow.tcp_flags & (PT_SYN | PT_ACK)) == PT_SYN;
+	return is_unheard(it);
 }
 
 /* What a kernel says to its neighbours when an IPv6 device comes up is counted and dropped, and tells nobody anything. */
@@ -236,34 +321,41 @@ static __always_inline int is_chatter(const struct flow *flow)
 	return flow->family == 6 && bpf_ntohl(flow->destination_address[0]) >> 24 == 0xff;
 }
 
+static __always_inline int is_allowed(enum pt_reason reason)
+{
+	return reason == PT_ALLOWED || reason == PT_ALLOWED_ANSWER || reason == PT_ALLOWED_ERROR;
+}
+
 static __always_inline void report(const struct judged *it, enum pt_reason reason, __u32 bytes)
 {
-	int allowed = reason == PT_ALLOWED || reason == PT_ALLOWED_ANSWER;
-	struct telling what = {
-		.now = it->now,
-		.place = (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + (it->egress ? 1 : 0),
-		.kind = allowed ? PT_OPENED : PT_DENIED,
-		.reason = reason,
-		.own_slot = self.slot,
-		.remote_slot = it->remote.slot,
-		.initiator_slot = it->initiator_slot,
-		.sender_slot = it->egress ? self.slot : it->remote.slot,
-	};
+	__u32 place = (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + (it->egress ? 1 : 0);
 
-	count(what.place, reason, bytes);
-	if (allowed ? opens(it, reason) : !is_chatter(&it->flow))
+	count(place, reason, bytes);
+	if (is_allowed(reason) ? opens(it, reason) : !is_chatter(&it->flow)) {
+		struct telling what = {
+			.now = it->moment.now,
+			.place = place,
+			.kind = is_allowed(reason) ? PT_OPENED : PT_DENIED,
+			.reason = reason,
+			.own_slot = self.slot,
+			.remote_slot = it->remote.slot,
+			.initiator_slot = it->initiator_slot,
+			.sender_slot = it->egress ? self.slot : it->remote.slot,
+		};
+
 		tell(&what, &it->flow);
+	}
 }
 
 static __always_inline int classify(struct __sk_buff *skb, int egress)
 {
-	struct judged it = { .flow = { .source = PT_NOWHERE, .destination = PT_NOWHERE }, .egress = egress };
+	struct judged it = { .egress = egress };
 	enum pt_reason reason;
 
-	it.now = bpf_ktime_get_boot_ns();
+	it.moment = this_moment(self.patience);
 	reason = judge(skb, &it);
 	report(&it, reason, skb->len);
-	return reason == PT_ALLOWED || reason == PT_ALLOWED_ANSWER ? TCX_NEXT : TCX_DROP;
+	return is_allowed(reason) ? PT_NEXT : PT_DROP;
 }
 
 SEC("tc")

@@ -26,44 +26,43 @@ static __always_inline int is_v4_mapped(const __be32 *words)
 	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline enum pt_reason judge_call(struct flow *flow, __u64 now, struct peer *remote)
+static __always_inline enum pt_reason judge_call(const struct moment *moment, const struct flow *flow, __u32 offset,
+						 struct peer *remote)
 {
-	struct pt_service service = { 0, flow->destination_port, IPPROTO_TCP, 0 };
 	enum pt_reason reason;
-	struct peer own;
+	struct peer own = {};
 
-	if (flow->destination == PT_NOWHERE)
+	if (offset == PT_NOWHERE)
 		return PT_OUTSIDE_POOL;
-	reason = find_self(&self, now, &own);
+	reason = find_self(moment, &self, &own);
 	if (reason != PT_ALLOWED)
 		return reason;
-	reason = find_peer(flow->destination, now, remote);
+	reason = find_peer(moment, offset, remote);
 	if (reason != PT_ALLOWED)
 		return reason;
 	switch (flow->protocol) {
 	case IPPROTO_TCP:
-		service.slot = remote->slot;
-		return find_grant(&own, &service);
 	case IPPROTO_UDP:
-		return PT_UDP_UNSUPPORTED;
+		return find_grant(moment, &own, remote, flow->protocol, flow->destination_port);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return PT_ICMP_UNSUPPORTED;
+		return find_grant(moment, &own, remote, IPPROTO_ICMP, 0);
 	default:
 		return PT_PROTOCOL_UNSUPPORTED;
 	}
 }
 
-static __always_inline int decide(struct bpf_sock_addr *ctx, struct flow *flow, int loopback)
+static __always_inline int decide(struct bpf_sock_addr *ctx, struct flow *flow, __u32 offset, int loopback)
 {
 	struct peer remote = {};
-	struct telling what = { .now = bpf_ktime_get_boot_ns(), .place = PT_CONNECT, .kind = PT_DENIED,
+	struct moment moment = this_moment(self.patience);
+	struct telling what = { .now = moment.now, .place = PT_CONNECT, .kind = PT_DENIED,
 				.own_slot = self.slot, .initiator_slot = self.slot, .sender_slot = self.slot };
 
 	flow->protocol = ctx->protocol < 256 ? ctx->protocol : 0;
 	flow->destination_port = bpf_ntohs(ctx->user_port);
-	loopback = loopback || flow->destination == self.offset;
-	what.reason = loopback ? PT_ALLOWED_LOOPBACK : judge_call(flow, what.now, &remote);
+	loopback = loopback || offset == self.offset;
+	what.reason = loopback ? PT_ALLOWED_LOOPBACK : judge_call(&moment, flow, offset, &remote);
 	what.remote_slot = remote.slot;
 	count(PT_CONNECT, what.reason, 0);
 	if (what.reason == PT_ALLOWED || what.reason == PT_ALLOWED_LOOPBACK)
@@ -74,23 +73,21 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct flow *flow, 
 
 static __always_inline int decide_v4(struct bpf_sock_addr *ctx, __be32 address)
 {
-	struct flow flow = { .family = 4, .source = PT_NOWHERE };
+	struct flow flow = { .family = 4 };
 
 	flow.destination_address[0] = address;
-	flow.destination = v4_offset(self.v4_base, address);
-	return decide(ctx, &flow, is_loopback_v4(address));
+	return decide(ctx, &flow, v4_offset(self.v4_base, address), is_loopback_v4(address));
 }
 
 static __always_inline int decide_v6(struct bpf_sock_addr *ctx)
 {
 	__be32 address[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
-	struct flow flow = { .family = 6, .source = PT_NOWHERE };
+	struct flow flow = { .family = 6 };
 
 	if (is_v4_mapped(address))
 		return decide_v4(ctx, address[3]);
 	__builtin_memcpy(flow.destination_address, address, sizeof(address));
-	flow.destination = v6_offset(self.v6_prefix, address);
-	return decide(ctx, &flow, is_loopback_v6(address));
+	return decide(ctx, &flow, v6_offset(self.v6_prefix, address), is_loopback_v6(address));
 }
 
 SEC("cgroup/connect4")

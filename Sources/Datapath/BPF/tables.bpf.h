@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* The tables that every program of a node shares, and the questions asked of them.
  *
- * A packet reads several tables one after another. That is sound because whoever writes them waits,
- * after all that removes and before all that adds, until no packet is under way.
+ * The tables that decide are one set in two copies. Each packet asks once which of them holds, and reads no
+ * other: whoever changes the set writes the copy that nobody reads, and then turns one word.
  */
 #pragma once
 
@@ -15,31 +15,63 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PT_POOL_SIZE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pt_state);
+} state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PT_COPIES * PT_POOL_SIZE);
 	__type(key, __u32);
 	__type(value, struct pt_peer_entry);
 } peers SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PT_SERVICES);
-	__type(key, struct pt_service);
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PT_COPIES * PT_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct pt_bucket);
 } services SEC(".maps");
 
-struct {
+struct page {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PT_SLOTS);
+	__uint(max_entries, PT_ROWS_PER_PAGE);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct pt_row));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PT_COPIES * PT_PAGES);
 	__type(key, __u32);
-	__type(value, struct pt_row);
+	__array(values, struct page);
 } rows SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PT_COPIES * PT_TIMED_GRANTS);
+	__type(key, struct pt_timed_key);
+	__type(value, struct pt_timed);
+} timed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PT_COPIES * PT_ROUTES);
+	__type(key, struct pt_route_key);
+	__type(value, struct pt_peer_entry);
+} routes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PT_SLOTS * PT_WORDS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
-} verdicts SEC(".maps");
+	__type(value, struct pt_clock);
+} clock SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -60,21 +92,28 @@ struct {
 	__uint(max_entries, PT_EVENT_RING_BYTES);
 } events SEC(".maps");
 
+/* By what a packet or a call is judged: asked for once. */
+struct moment {
+	__u64 now;
+	__u32 copy;
+};
+
 /* Who had an address when it was looked up. */
 struct peer {
 	__u32 slot;
 	__u32 generation;
+	__u32 is_behind; /* the address is not the peer's own, but of a network behind it */
 };
 
 /* A packet or a call, as far as a verdict needs it. */
 struct flow {
-	__u32 source; /* offset in the pool, or PT_NOWHERE */
-	__u32 destination;
 	__u16 source_port;
 	__u16 destination_port;
+	__u16 echo; /* the identifier of an ICMP echo */
 	__u8 family;
 	__u8 protocol;
 	__u8 tcp_flags;
+	__u8 icmp_type;
 	__be32 source_address[4]; /* IPv4: in the first */
 	__be32 destination_address[4];
 };
@@ -94,15 +133,35 @@ static __always_inline __u32 v6_offset(__u64 prefix, const __be32 *words)
 	return high == prefix && !words[2] && low < PT_POOL_SIZE ? low : PT_NOWHERE;
 }
 
-static __always_inline enum pt_reason find_peer(__u32 offset, __u64 now, struct peer *peer)
+/* The timer's clock is right to 10 ms; when it has stopped, the kernel's is asked. */
+static __always_inline __u64 boot_time(__u32 patience)
 {
-	const volatile struct pt_peer_entry *entry;
+	const volatile struct pt_clock *ticked;
+	__u64 now = bpf_jiffies64(), boot_ns;
+	__u32 zero = 0;
 
-	if (offset == PT_NOWHERE)
-		return PT_OUTSIDE_POOL;
-	entry = bpf_map_lookup_elem(&peers, &offset);
-	if (!entry)
-		return PT_OUTSIDE_POOL;
+	ticked = bpf_map_lookup_elem(&clock, &zero);
+	if (ticked && now - ticked->jiffies <= patience) {
+		boot_ns = ticked->boot_ns;
+		if (boot_ns)
+			return boot_ns;
+	}
+	return bpf_ktime_get_boot_ns();
+}
+
+static __always_inline struct moment this_moment(__u32 patience)
+{
+	struct moment moment = { .now = boot_time(patience) };
+	const volatile struct pt_state *found;
+	__u32 zero = 0;
+
+	found = bpf_map_lookup_elem(&state, &zero);
+	moment.copy = found ? found->copy & 1 : 0;
+	return moment;
+}
+
+static __always_inline enum pt_reason admit(const volatile struct pt_peer_entry *entry, __u64 now, struct peer *peer)
+{
 	peer->slot = entry->slot;
 	peer->generation = entry->generation;
 	if (!peer->slot || peer->slot >= PT_SLOTS)
@@ -110,41 +169,111 @@ static __always_inline enum pt_reason find_peer(__u32 offset, __u64 now, struct 
 	return entry->lease_ns <= now ? PT_LEASE_EXPIRED : PT_ALLOWED;
 }
 
-/* Our own address must be leased to us like anybody's: to this use of our slot, not to one that came after. */
-static __always_inline enum pt_reason find_self(const volatile struct pt_identity *self, __u64 now, struct peer *peer)
+static __always_inline enum pt_reason find_peer(const struct moment *moment, __u32 offset, struct peer *peer)
 {
-	if (find_peer(self->offset, now, peer) != PT_ALLOWED)
+	const volatile struct pt_peer_entry *entry;
+	__u32 index = moment->copy * PT_POOL_SIZE + offset;
+
+	if (offset >= PT_POOL_SIZE)
+		return PT_OUTSIDE_POOL;
+	entry = bpf_map_lookup_elem(&peers, &index);
+	return entry ? admit(entry, moment->now, peer) : PT_OUTSIDE_POOL;
+}
+
+/* For addresses outside the pool only: who speaks for a network never speaks for a peer. */
+static __always_inline enum pt_reason find_router(const struct moment *moment, __u8 family, const __be32 *address,
+						  struct peer *peer)
+{
+	struct pt_route_key key = { .length = PT_ROUTE_KEY_BITS + (family == 4 ? 32 : 128), .copy = moment->copy,
+				    .family = family };
+	const volatile struct pt_peer_entry *entry;
+
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	entry = bpf_map_lookup_elem(&routes, &key);
+	if (!entry)
+		return PT_OUTSIDE_POOL;
+	peer->is_behind = 1;
+	return admit(entry, moment->now, peer);
+}
+
+/* Our own address must be leased to us like anybody's: to this use of our slot, not to one that came after. */
+static __always_inline enum pt_reason find_self(const struct moment *moment, const volatile struct pt_identity *self,
+						struct peer *peer)
+{
+	if (find_peer(moment, self->offset, peer) != PT_ALLOWED)
 		return PT_OWN_LEASE;
 	if (peer->slot != self->slot || peer->generation != self->generation)
 		return PT_OWN_LEASE;
 	return PT_ALLOWED;
 }
 
-static __always_inline enum pt_verdict find_verdict(__u32 slot, __u32 class)
+/* 0 when nobody here is granted it. A service answers at its peer's own address, not behind it. */
+static __always_inline __u32 find_class(const struct moment *moment, const struct peer *host, __u8 protocol, __u16 port)
 {
-	__u32 index = slot * PT_WORDS + class / PT_VERDICTS_PER_WORD;
-	const volatile __u64 *word = bpf_map_lookup_elem(&verdicts, &index);
+	__u64 key = pt_service_key(host->slot, protocol, port);
+	__u32 index = moment->copy * PT_BUCKETS + pt_service_bucket(key);
+	const struct pt_bucket *bucket = bpf_map_lookup_elem(&services, &index);
+	int place;
 
-	return word ? *word >> class % PT_VERDICTS_PER_WORD * 2 & 3 : PT_DENY;
+	if (!bucket || host->is_behind)
+		return 0;
+#pragma unroll
+	for (place = 0; place < PT_BUCKET_ENTRIES; place++) {
+		__u64 entry = bucket->entries[place];
+
+		if (!entry)
+			return 0;
+		if (entry >> 16 == key)
+			return entry & 0xffff;
+	}
+	return 0;
 }
 
-/* May this peer open towards that port of that slot? */
-static __always_inline enum pt_reason find_grant(const struct peer *initiator, const struct pt_service *service)
+static __always_inline enum pt_reason find_timed(const struct moment *moment, __u32 slot, __u32 class)
 {
-	const volatile __u32 *found = bpf_map_lookup_elem(&services, service);
-	__u32 class = found ? *found : 0;
-	const volatile struct pt_row *row;
+	struct pt_timed_key key = { .slot = slot, .service_class = class, .copy = moment->copy };
+	const volatile struct pt_timed *timed_grant = bpf_map_lookup_elem(&timed, &key);
 
-	if (!class || class >= PT_CLASSES)
-		return PT_NO_SERVICE;
-	row = bpf_map_lookup_elem(&rows, &initiator->slot);
-	if (!row || !initiator->generation || row->generation != initiator->generation)
-		return PT_STALE_GENERATION;
-	switch (find_verdict(initiator->slot, class)) {
+	if (!timed_grant)
+		return PT_NO_GRANT;
+	if (timed_grant->until_ns <= moment->now)
+		return PT_GRANT_ENDED;
+	switch (timed_grant->verdict) {
 	case PT_ALLOW:
 		return PT_ALLOWED;
 	case PT_ALLOW_SIDECAR:
 		return PT_SIDECAR_ONLY;
+	default:
+		return PT_NO_GRANT;
+	}
+}
+
+/* May this peer open towards that port of that host? Not static: so the verifier looks at it once, not at each call. */
+__noinline int find_grant(const struct moment *moment, const struct peer *initiator, const struct peer *host,
+			  __u8 protocol, __u16 port)
+{
+	__u32 page_index, row_index, class;
+	const volatile struct pt_row *row;
+	void *page;
+
+	if (!moment || !initiator || !host)
+		return PT_NO_SERVICE;
+	page_index = (moment->copy & 1) * PT_PAGES + initiator->slot / PT_ROWS_PER_PAGE;
+	row_index = initiator->slot % PT_ROWS_PER_PAGE;
+	class = find_class(moment, host, protocol, port);
+	if (!class || class >= PT_CLASSES)
+		return PT_NO_SERVICE;
+	page = bpf_map_lookup_elem(&rows, &page_index);
+	row = page ? bpf_map_lookup_elem(page, &row_index) : 0;
+	if (!row || !initiator->generation || row->generation != initiator->generation)
+		return PT_STALE_GENERATION;
+	switch (row->verdicts[class / PT_VERDICTS_PER_WORD] >> class % PT_VERDICTS_PER_WORD * 2 & 3) {
+	case PT_ALLOW:
+		return PT_ALLOWED;
+	case PT_ALLOW_SIDECAR:
+		return PT_SIDECAR_ONLY;
+	case PT_ALLOW_TIMED:
+		return find_timed(moment, initiator->slot, class);
 	default:
 		return PT_NO_GRANT;
 	}

@@ -25,6 +25,17 @@ struct MapDescriptor: ~Copyable, Sendable {
         return value
     }
 
+    /// The same where there may be nothing.
+    func find<Key: BitwiseCopyable, Value: BitwiseCopyable>(
+        _ key: Key, into zero: Value
+    ) throws(DatapathError) -> Value? {
+        var (key, value) = (key, zero)
+        let result = unsafe bpf_map_lookup_elem(descriptor.raw, &key, &value)
+        if result == -ENOENT { return nil }
+        try check(result, "read")
+        return value
+    }
+
     /// One value for each possible processor.
     func values<Key: BitwiseCopyable, Value: BitwiseCopyable>(
         at key: Key, zero: Value, processors: Int
@@ -41,19 +52,56 @@ struct MapDescriptor: ~Copyable, Sendable {
         var keys = [Key](repeating: zeroKey, count: Int(shape.entries))
         var values = [Value](repeating: zeroValue, count: Int(shape.entries))
         var result: [(Key, Value)] = []
-        var position: UInt64 = 0
+        // A position is as long as a key, and for some maps a bucket's number.
+        var position = [UInt8](repeating: 0, count: max(8, Int(shape.keySize)))
         var isFirst = true
         while true {
             var (count, from) = (shape.entries, position)
-            let status = unsafe withUnsafeMutablePointer(to: &from) { from in
+            let status = unsafe from.withUnsafeMutableBytes { from in
                 unsafe bpf_map_lookup_batch(
-                    descriptor.raw, isFirst ? nil : from, &position, &keys, &values, &count, nil)
+                    descriptor.raw, isFirst ? nil : from.baseAddress, &position, &keys, &values, &count, nil)
             }
             if status != -ENOENT { try check(status, "read") }
             result += zip(keys, values).prefix(Int(count))
             if status == -ENOENT { return result }
             isFirst = false
         }
+    }
+
+    /// The values of an array from one index on.
+    func values<Value: BitwiseCopyable>(
+        from first: UInt32, count: UInt32, zero: Value
+    ) throws(DatapathError) -> [Value] {
+        var keys = [UInt32](repeating: 0, count: Int(count))
+        var values = [Value](repeating: zero, count: Int(count))
+        var (wanted, position, before) = (count, UInt32(0), first &- 1)
+        let status = unsafe withUnsafeMutablePointer(to: &before) { before in
+            unsafe bpf_map_lookup_batch(
+                descriptor.raw, first == 0 ? nil : before, &position, &keys, &values, &wanted, nil)
+        }
+        if status != -ENOENT { try check(status, "read") }
+        guard wanted == count, keys.first == first else {
+            throw DatapathError("read the table `\(shape.name)`", because: "it is shorter than it should be")
+        }
+        return values
+    }
+
+    /// The same of an array that can be seen as memory, which is much faster.
+    ///
+    /// Values must fill their places in the array: a multiple of eight bytes.
+    func mappedValues<Value: BitwiseCopyable>(
+        from first: UInt32, count: UInt32, of: Value.Type
+    ) throws(DatapathError) -> [Value] {
+        let stride = MemoryLayout<Value>.stride
+        precondition(stride % 8 == 0 && stride == Int(shape.valueSize) && first + count <= shape.entries)
+        let length = Int(shape.entries) * stride
+        let mapped = unsafe mmap(nil, length, PROT_READ, MAP_SHARED, descriptor.raw, 0)
+        guard let base = unsafe mapped, unsafe base != UnsafeMutableRawPointer(bitPattern: -1) else {
+            throw DatapathError("read the table `\(shape.name)`", errno: errno)
+        }
+        defer { unsafe munmap(base, length) }
+        let start = unsafe base.advanced(by: Int(first) * stride).assumingMemoryBound(to: Value.self)
+        return unsafe Array(UnsafeBufferPointer(start: start, count: Int(count)))
     }
 
     private func check(_ result: Int32, _ verb: String) throws(DatapathError) {
@@ -68,9 +116,15 @@ struct MapShape: Equatable, Sendable {
     let keySize: UInt32
     let valueSize: UInt32
     let entries: UInt32
+    var flags: UInt32 = 0
 
-    func create() throws(DatapathError) -> MapDescriptor {
-        let result = unsafe bpf_map_create(type, name, keySize, valueSize, entries, nil)
+    /// - Parameter inner: the descriptor of a map that is like all that the new one will hold, if it holds maps.
+    func create(inner: Int32? = nil) throws(DatapathError) -> MapDescriptor {
+        var options = bpf_map_create_opts()
+        options.sz = MemoryLayout<bpf_map_create_opts>.size
+        options.map_flags = flags
+        options.inner_map_fd = UInt32(inner ?? 0)
+        let result = unsafe bpf_map_create(type, name, keySize, valueSize, entries, &options)
         return MapDescriptor(
             descriptor: Descriptor(owning: try DatapathError.check(result, "create the table `\(name)`")), shape: self)
     }
@@ -86,6 +140,6 @@ struct MapShape: Equatable, Sendable {
         }
         return MapShape(
             name: name, type: bpf_map_type(rawValue: information.type), keySize: information.key_size,
-            valueSize: information.value_size, entries: information.max_entries)
+            valueSize: information.value_size, entries: information.max_entries, flags: information.map_flags)
     }
 }

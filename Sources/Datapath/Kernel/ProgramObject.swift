@@ -77,6 +77,15 @@ internal import Glibc
         try DatapathError.check(unsafe bpf_program__fd(try unsafe find(program)), "load the \(name)")
     }
 
+    /// A descriptor of our own of a map that the object made for itself.
+    func map(_ name: String) throws(DatapathError) -> Descriptor {
+        let found = unsafe bpf_object__find_map_fd_by_name(object, name)
+        let held = try DatapathError.check(found, "find the table `\(name)` of the \(self.name)")
+        let copy = fcntl(held, F_DUPFD_CLOEXEC, 0)
+        guard copy >= 0 else { throw DatapathError("duplicate a descriptor", errno: errno) }
+        return Descriptor(owning: copy)
+    }
+
     private func find(_ program: String) throws(DatapathError) -> OpaquePointer {
         guard let found = unsafe bpf_object__find_program_by_name(object, program) else {
             throw DatapathError("load the \(name)", because: "it has no program `\(program)`")

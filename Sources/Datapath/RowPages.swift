@@ -1,0 +1,120 @@
+internal import CBpf
+internal import CPosternABI
+internal import Glibc
+
+/// The rows of one copy: pages that are opened and made as they are needed.
+final class RowPages {
+    private final class Page {
+        let map: MapDescriptor
+        init(_ map: consuming MapDescriptor) { self.map = map }
+    }
+
+    static let count = UInt32(PT_PAGES)
+    static let rowsPerPage = UInt32(PT_ROWS_PER_PAGE)
+
+    private let outer: Int32
+    private let copy: Copy
+    private var pages: [UInt32: Page] = [:]
+
+    /// A row with changes that the kernel has not seen; those of one row are written together.
+    private var pending: (slot: UInt32, row: pt_row)?
+
+    /// - Parameter tables: must outlive the pages.
+    init(_ tables: borrowing Tables, _ copy: Copy) { (outer, self.copy) = (tables.rows.descriptor.raw, copy) }
+
+    // MARK: one row
+
+    func change(_ slot: UInt32, _ body: (inout pt_row) -> Void) throws(DatapathError) {
+        var row: pt_row
+        if let pending, pending.slot == slot {
+            row = pending.row
+        } else {
+            try flush()
+            row = try page(slot / Self.rowsPerPage)?.map.value(at: slot % Self.rowsPerPage, into: pt_row()) ?? pt_row()
+        }
+        body(&row)
+        pending = (slot, row)
+    }
+
+    func flush() throws(DatapathError) {
+        guard let (slot, row) = pending else { return }
+        pending = nil
+        try made(slot / Self.rowsPerPage).map.put(slot % Self.rowsPerPage, row)
+    }
+
+    // MARK: one page
+
+    /// All rows of a page; nil when nobody in it was ever granted anything.
+    func rows(ofPage number: UInt32) throws(DatapathError) -> [pt_row]? {
+        try page(number)?.map.values(from: 0, count: Self.rowsPerPage, zero: pt_row())
+    }
+
+    /// Makes pages that will be needed. Together, for the kernel waits for the packets under way at each call.
+    func make(_ numbers: Set<UInt32>) throws(DatapathError) {
+        var (keys, descriptors): ([UInt32], [Int32]) = ([], [])
+        var new: [UInt32: Page] = [:]
+        for number in numbers.sorted() where try page(number) == nil {
+            let page = Page(try SharedMap.page.create())
+            keys.append(index(of: number))
+            descriptors.append(page.map.descriptor.raw)
+            new[number] = page
+        }
+        guard !keys.isEmpty else { return }
+        var count = UInt32(keys.count)
+        if unsafe bpf_map_update_batch(outer, &keys, &descriptors, &count, nil) != 0 {
+            for (key, descriptor) in zip(keys, descriptors) { try put(key, descriptor) }
+        }
+        pages.merge(new) { $1 }
+    }
+
+    private func made(_ number: UInt32) throws(DatapathError) -> Page {
+        if let page = try page(number) { return page }
+        try make([number])
+        guard let page = pages[number] else { preconditionFailure("a page that was made is known") }
+        return page
+    }
+
+    private func page(_ number: UInt32) throws(DatapathError) -> Page? {
+        if let known = pages[number] { return known }
+        var (key, id) = (index(of: number), UInt32(0))
+        let status = unsafe bpf_map_lookup_elem(outer, &key, &id)
+        if status == -ENOENT { return nil }
+        try DatapathError.check(status, "read the table `rows`")
+        let descriptor = try DatapathError.check(bpf_map_get_fd_by_id(id), "open a page of the table `rows`")
+        let page = Page(MapDescriptor(descriptor: Descriptor(owning: descriptor), shape: SharedMap.page))
+        pages[number] = page
+        return page
+    }
+
+    private func put(_ key: UInt32, _ descriptor: Int32) throws(DatapathError) {
+        var (key, descriptor) = (key, descriptor)
+        try DatapathError.check(
+            unsafe bpf_map_update_elem(outer, &key, &descriptor, 0), "write the table `rows`")
+    }
+
+    private func index(of number: UInt32) -> UInt32 { copy.rawValue * Self.count + number }
+}
+
+extension pt_row {
+    private static let perWord = UInt32(PT_VERDICTS_PER_WORD)
+
+    /// The two bits of a class.
+    subscript(serviceClass: ServiceClass) -> UInt32 {
+        get {
+            let word = unsafe withUnsafeBytes(of: verdicts) {
+                unsafe $0.loadUnaligned(fromByteOffset: Self.offset(serviceClass), as: UInt64.self)
+            }
+            return UInt32(word >> Self.shift(serviceClass) & 3)
+        }
+        set {
+            unsafe withUnsafeMutableBytes(of: &verdicts) { bytes in
+                let word = unsafe bytes.loadUnaligned(fromByteOffset: Self.offset(serviceClass), as: UInt64.self)
+                let changed = word & ~(3 << Self.shift(serviceClass)) | UInt64(newValue) << Self.shift(serviceClass)
+                unsafe bytes.storeBytes(of: changed, toByteOffset: Self.offset(serviceClass), as: UInt64.self)
+            }
+        }
+    }
+
+    private static func offset(_ serviceClass: ServiceClass) -> Int { Int(serviceClass.rawValue / perWord) * 8 }
+    private static func shift(_ serviceClass: ServiceClass) -> UInt64 { UInt64(serviceClass.rawValue % perWord * 2) }
+}
