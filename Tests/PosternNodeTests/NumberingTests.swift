@@ -41,7 +41,7 @@ import Testing
         #expect(Set(numbering.slots.values).count == Int(Slot.count) - 1)
         let before = numbering
         let more = try peers(1...Slot.count)
-        #expect(throws: NodeError("this node would need 4096 peers, and its tables hold 4095")) {
+        #expect(throws: NodeError("this node would need 131072 peers, and its tables hold 131071")) {
             try numbering.assign(peers: more, sockets: [])
         }
         #expect(numbering == before)
