@@ -67,9 +67,10 @@ extension HostMachine {
     private func look(at name: DeviceName, _ device: DevicePlan) throws -> SeenDevice {
         var seen = SeenDevice()
         seen.configured = configured[name]
+        let place = try place(of: device.owner)
+        if let place { try backend.adopt(name, in: place.namespace) }
         guard try backend.exists(name) else { return seen }
         seen.location = .elsewhere
-        let place = try place(of: device.owner)
         let links = try openLinks(place)
         guard let index = try links.index(of: name) else {
             if place != nil, try Links().index(of: name) != nil { seen.location = .home }
@@ -134,7 +135,7 @@ extension HostMachine: Machine {
         case .create(let name): try create(name)
         case .move(let name, to: let session):
             guard let place = try place(of: .session(session)) else { return }
-            try Links().move(name, to: place.namespace)
+            try backend.move(name, to: place.namespace)
         case .attach(let name, let identity): try attach(name, identity)
         case .verify(let name):
             let (interface, place) = try whereabouts(of: name)

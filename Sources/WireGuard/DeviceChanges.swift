@@ -31,6 +31,7 @@ package struct DeviceChanges: Equatable, Sendable {
         package var allowedIPs: Set<IPPrefix> = []
         package var endpoint: Endpoint?
         package var keepaliveSeconds: UInt16?
+        package var presharedKey: PresharedKey?
 
         package var isEmpty: Bool { self == PeerAddition() }
     }
@@ -85,6 +86,14 @@ extension PeerConfiguration {
             isNew: present == nil,
             allowedIPs: allowedIPs.subtracting(current.allowedIPs),
             endpoint: endpoint == current.endpoint ? nil : endpoint,
-            keepaliveSeconds: keepaliveSeconds == current.keepaliveSeconds ? nil : keepaliveSeconds)
+            keepaliveSeconds: keepaliveSeconds == current.keepaliveSeconds ? nil : keepaliveSeconds,
+            presharedKey: presharedKey == current.presharedKey ? nil : presharedKey ?? PresharedKey.none)
+    }
+}
+
+extension WireGuardPublicKey {
+    /// By their bytes, so that what is written is the same each time.
+    static func ordered(_ keys: some Sequence<WireGuardPublicKey>) -> [WireGuardPublicKey] {
+        keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
     }
 }

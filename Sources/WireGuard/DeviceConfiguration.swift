@@ -34,9 +34,15 @@ package struct PeerConfiguration: Hashable, Sendable {
     package var endpoint: Endpoint?
     /// How often to send an empty packet, in whole seconds from 1 to 65535; nil for never.
     package var keepalive: Duration?
+    /// Nil for none.
+    package var presharedKey: PresharedKey?
 
-    package init(allowedIPs: Set<IPPrefix>, endpoint: Endpoint? = nil, keepalive: Duration? = nil) {
+    package init(
+        allowedIPs: Set<IPPrefix>, endpoint: Endpoint? = nil, keepalive: Duration? = nil,
+        presharedKey: PresharedKey? = nil
+    ) {
         (self.allowedIPs, self.endpoint, self.keepalive) = (allowedIPs, endpoint, keepalive)
+        self.presharedKey = presharedKey
     }
 
     /// The keepalive as WireGuard counts it; 0 is off.

@@ -21,6 +21,8 @@ package struct PeerState: Equatable, Sendable {
     /// Where its last authenticated packet came from; nil if unknown, or local to one link.
     package var endpoint: Endpoint?
     package var keepaliveSeconds: UInt16
+    /// Nil when there is none.
+    package var presharedKey: PresharedKey?
     /// Nil when there was none.
     package var lastHandshake: Timestamp?
     package var receivedBytes: UInt64
@@ -28,9 +30,11 @@ package struct PeerState: Equatable, Sendable {
 
     package init(
         allowedIPs: Set<IPPrefix> = [], endpoint: Endpoint? = nil, keepaliveSeconds: UInt16 = 0,
-        lastHandshake: Timestamp? = nil, receivedBytes: UInt64 = 0, sentBytes: UInt64 = 0
+        presharedKey: PresharedKey? = nil, lastHandshake: Timestamp? = nil, receivedBytes: UInt64 = 0,
+        sentBytes: UInt64 = 0
     ) {
         (self.allowedIPs, self.endpoint, self.keepaliveSeconds) = (allowedIPs, endpoint, keepaliveSeconds)
+        self.presharedKey = presharedKey
         (self.lastHandshake, self.receivedBytes, self.sentBytes) = (lastHandshake, receivedBytes, sentBytes)
     }
 }

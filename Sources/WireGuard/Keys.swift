@@ -22,3 +22,34 @@ extension WireGuardPrivateKey {
         self = result
     }
 }
+
+/// A key that two peers share besides their own, mixed into every handshake. It prints as `redacted`.
+package struct PresharedKey: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
+    package let bytes: [UInt8]
+
+    /// Thirty-two bytes; all zero is WireGuard's word for none.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 32, bytes.contains(where: { $0 != 0 }) else { return nil }
+        self.bytes = bytes
+    }
+
+    private init() { bytes = Array(repeating: 0, count: 32) }
+
+    /// What takes a key away.
+    static let none = PresharedKey()
+
+    package static func generate() -> PresharedKey {
+        let fresh = SymmetricKey(size: .bits256)
+        guard let key = unsafe PresharedKey(bytes: fresh.withUnsafeBytes { unsafe Array($0) }) else {
+            preconditionFailure("256 random bits are not all zero")
+        }
+        return key
+    }
+
+    package var description: String { "redacted" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        zip(left.bytes, right.bytes).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+    }
+}

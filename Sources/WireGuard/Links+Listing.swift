@@ -38,51 +38,16 @@ package struct Route: Hashable, Sendable {
 
 extension Links {
     package borrowing func all() throws(LinkError) -> [Link] {
-        try dump(RTM_GETLINK, ifinfomsg(), "the network interfaces").compactMap { message -> Link? in
-            guard let header = message.header(ifinfomsg.self) else { return nil }
-            let attributes = message.attributes(after: ifinfomsg.self)
-            guard let name = attributes[IFLA_IFNAME] else { return nil }
-            return Link(
-                index: header.ifi_index, name: String(decoding: name.prefix { $0 != 0 }, as: UTF8.self),
-                mtu: Int(hostOrder(attributes[IFLA_MTU]) ?? 0),
-                isUp: header.ifi_flags & UInt32(IFF_UP) != 0)
-        }
+        try dump(RTM_GETLINK, ifinfomsg(), "the network interfaces").compactMap(Link.init)
     }
 
     package borrowing func addresses() throws(LinkError) -> [LinkAddress] {
-        try dump(RTM_GETADDR, ifaddrmsg(), "the addresses").compactMap { message -> LinkAddress? in
-            guard let header = message.header(ifaddrmsg.self) else { return nil }
-            let attributes = message.attributes(after: ifaddrmsg.self)
-            // On a point-to-point link IFA_ADDRESS is the other end.
-            guard let bytes = attributes[IFA_LOCAL] ?? attributes[IFA_ADDRESS],
-                let host = IPPrefix(bytes: bytes, length: bytes.count * 8)
-            else { return nil }
-            return LinkAddress(
-                index: Int32(bitPattern: header.ifa_index), address: host.address, length: Int(header.ifa_prefixlen))
-        }
+        try dump(RTM_GETADDR, ifaddrmsg(), "the addresses").compactMap(LinkAddress.init)
     }
 
     /// The routes of every table; a default route has the length 0.
     package borrowing func routes() throws(LinkError) -> [Route] {
-        try dump(RTM_GETROUTE, rtmsg(), "the routes").compactMap { message -> Route? in
-            guard let header = message.header(rtmsg.self) else { return nil }
-            let attributes = message.attributes(after: rtmsg.self)
-            let size: Int
-            switch Int32(header.rtm_family) {
-            case AF_INET: size = 4
-            case AF_INET6: size = 16
-            default: return nil
-            }
-            let bytes = attributes[Int(RTA_DST.rawValue)] ?? Array(repeating: 0, count: size)
-            guard bytes.count == size, let destination = IPPrefix(bytes: bytes, length: Int(header.rtm_dst_len)) else {
-                return nil
-            }
-            let table = hostOrder(attributes[Int(RTA_TABLE.rawValue)]) ?? UInt32(header.rtm_table)
-            return Route(
-                destination: destination,
-                index: hostOrder(attributes[Int(RTA_OIF.rawValue)]).map { Int32(bitPattern: $0) },
-                isLocal: table == RT_TABLE_LOCAL.rawValue)
-        }
+        try dump(RTM_GETROUTE, rtmsg(), "the routes").compactMap(Route.init)
     }
 
     private borrowing func dump<Header: BitwiseCopyable>(
@@ -99,3 +64,53 @@ extension Links {
         }
     }
 }
+
+// MARK: - Messages
+
+extension Link {
+    init?(_ message: NetlinkMessage) {
+        guard let header = message.header(ifinfomsg.self) else { return nil }
+        let attributes = message.attributes(after: ifinfomsg.self)
+        guard let name = attributes[IFLA_IFNAME] else { return nil }
+        self.init(
+            index: header.ifi_index, name: String(decoding: name.prefix { $0 != 0 }, as: UTF8.self),
+            mtu: Int(hostOrder(attributes[IFLA_MTU]) ?? 0), isUp: header.ifi_flags & UInt32(IFF_UP) != 0)
+    }
+}
+
+extension LinkAddress {
+    init?(_ message: NetlinkMessage) {
+        guard let header = message.header(ifaddrmsg.self) else { return nil }
+        let attributes = message.attributes(after: ifaddrmsg.self)
+        // On a point-to-point link IFA_ADDRESS is the other end.
+        guard let bytes = attributes[IFA_LOCAL] ?? attributes[IFA_ADDRESS], let address = IPAddress(bytes: bytes) else {
+            return nil
+        }
+        self.init(index: Int32(bitPattern: header.ifa_index), address: address, length: Int(header.ifa_prefixlen))
+    }
+}
+
+extension Route {
+    init?(_ message: NetlinkMessage) {
+        guard let header = message.header(rtmsg.self) else { return nil }
+        let attributes = message.attributes(after: rtmsg.self)
+        let size: Int
+        switch Int32(header.rtm_family) {
+        case AF_INET: size = 4
+        case AF_INET6: size = 16
+        default: return nil
+        }
+        let bytes = attributes[Int(RTA_DST.rawValue)] ?? Array(repeating: 0, count: size)
+        guard bytes.count == size, let destination = IPPrefix(bytes: bytes, length: Int(header.rtm_dst_len)) else {
+            return nil
+        }
+        let table = hostOrder(attributes[Int(RTA_TABLE.rawValue)]) ?? UInt32(header.rtm_table)
+        self.init(
+            destination: destination,
+            index: hostOrder(attributes[Int(RTA_OIF.rawValue)]).map { Int32(bitPattern: $0) },
+            isLocal: table == RT_TABLE_LOCAL.rawValue)
+    }
+}
+
+/// A number of 32 bits in host byte order.
+private func hostOrder(_ bytes: [UInt8]?) -> UInt32? { bytes.flatMap { WireGuard.hostOrder($0[...], as: UInt32.self) } }

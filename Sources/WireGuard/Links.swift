@@ -23,15 +23,40 @@ package struct Links: ~Copyable, Sendable {
 
     /// The index of an interface; nil when there is none of that name. A move changes it.
     package borrowing func index(of device: DeviceName) throws(LinkError) -> Int32? {
+        try find(device)?.header(ifinfomsg.self)?.ifi_index
+    }
+
+    private borrowing func find(_ device: DeviceName) throws(LinkError) -> NetlinkMessage? {
         let request = NetlinkRequest(RTM_GETLINK, flags: NLM_F_ACK)
         request.put(ifinfomsg())
         request.put(IFLA_IFNAME, device.rawValue)
         do throws(NetlinkSocket.Failure) {
-            return try netlink.ask(request).first?.header(ifinfomsg.self)?.ifi_index
+            return try netlink.ask(request).first
         } catch {
             guard error.errno != ENODEV else { return nil }
             throw LinkError(.find, "`\(device)`", errno: error.errno)
         }
+    }
+
+    /// Makes an interface that is down.
+    borrowing func create(_ device: DeviceName, kind: String, mtu: Int) throws(LinkError) {
+        let request = NetlinkRequest(RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK)
+        request.put(ifinfomsg())
+        request.put(IFLA_IFNAME, device.rawValue)
+        request.put(IFLA_MTU, UInt32(clamping: mtu))
+        request.nest(IFLA_LINKINFO) { request.put(IFLA_INFO_KIND, kind) }
+        try perform(request, .create, "`\(device)`")
+    }
+
+    /// What the interface is, empty for hardware; nil when there is none of that name.
+    borrowing func kind(of device: DeviceName) throws(LinkError) -> String? {
+        guard let link = try find(device) else { return nil }
+        for (type, value) in link.attributeList(after: ifinfomsg.self) where type == IFLA_LINKINFO {
+            for (type, value) in NetlinkAttributes(value) where type == IFLA_INFO_KIND {
+                return String(decoding: value.prefix { $0 != 0 }, as: UTF8.self)
+            }
+        }
+        return ""
     }
 
     package borrowing func setMTU(_ mtu: Int, of device: DeviceName) throws(LinkError) {

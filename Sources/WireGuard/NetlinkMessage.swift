@@ -4,12 +4,14 @@ internal import CMnl
 ///
 /// Its buffer never leaves it, and every write into it is checked against its size.
 @safe struct NetlinkRequest: ~Copyable {
-    private static let capacity = 4096
+    private let capacity: Int
     private let buffer: UnsafeMutableRawPointer
     private let header: UnsafeMutablePointer<nlmsghdr>
 
-    init(_ type: Int, flags: Int32) {
-        unsafe buffer = .allocate(byteCount: Self.capacity, alignment: 8)
+    /// A page is enough for all that is said of a link, an address or a route.
+    init(_ type: Int, flags: Int32, capacity: Int = 4096) {
+        self.capacity = capacity
+        unsafe buffer = .allocate(byteCount: capacity, alignment: 8)
         guard let header = unsafe mnl_nlmsg_put_header(buffer) else {
             preconditionFailure("libmnl writes into the buffer")
         }
@@ -27,15 +29,24 @@ internal import CMnl
     }
 
     func put(_ attribute: Int, _ bytes: [UInt8]) {
-        let fits = unsafe mnl_attr_put_check(header, Self.capacity, UInt16(attribute), bytes.count, bytes)
-        precondition(fits, "the attributes of a link, an address or a route fit in a page")
+        let fits = unsafe mnl_attr_put_check(header, capacity, UInt16(attribute), bytes.count, bytes)
+        precondition(fits, "whoever fills a message counts what goes into it")
     }
 
-    func put(_ attribute: Int, _ number: UInt32) {
-        put(attribute, unsafe withUnsafeBytes(of: number) { unsafe Array($0) })
+    func put(_ attribute: Int, _ number: some FixedWidthInteger & BitwiseCopyable) {
+        put(attribute, hostOrderBytes(number))
     }
 
     func put(_ attribute: Int, _ text: String) { put(attribute, Array(text.utf8) + [0]) }
+
+    /// An attribute that holds those put by the body.
+    func nest(_ attribute: Int, _ body: () -> Void) {
+        guard let start = unsafe mnl_attr_nest_start_check(header, capacity, UInt16(attribute)) else {
+            preconditionFailure("whoever fills a message counts what goes into it")
+        }
+        body()
+        unsafe mnl_attr_nest_end(header, start)
+    }
 
     /// The finished message.
     func bytes(sequence: UInt32) -> [UInt8] {
@@ -51,29 +62,30 @@ struct NetlinkMessage {
     let sequence: UInt32
     let payload: [UInt8]
 
-    /// The messages in one datagram; what is cut short at its end is left out.
+    /// The messages in one datagram; what is cut short at its end is left out. Not by libmnl, which takes a length
+    /// beyond 2 GiB for a negative one, and so for one that fits.
     static func parse(_ datagram: [UInt8]) -> [NetlinkMessage] {
-        unsafe datagram.withUnsafeBytes { bytes in
-            var messages: [NetlinkMessage] = []
-            var left = Int32(bytes.count)
-            guard let start = bytes.baseAddress else { return [] }
-            var next = unsafe start.assumingMemoryBound(to: nlmsghdr.self)
-            while unsafe mnl_nlmsg_ok(next, left) {
-                unsafe messages.append(NetlinkMessage(next))
-                guard let after = unsafe mnl_nlmsg_next(next, &left) else { break }
-                unsafe next = UnsafePointer(after)
-            }
-            return messages
+        var messages: [NetlinkMessage] = []
+        var rest = datagram[...]
+        while let message = NetlinkMessage(startOf: rest) {
+            messages.append(message)
+            rest = rest.dropFirst((headerLength + message.payload.count + 3) & ~3)
         }
+        return messages
     }
 
-    private init(_ header: UnsafePointer<nlmsghdr>) {
-        unsafe (type, flags, sequence) = (
-            header.pointee.nlmsg_type, header.pointee.nlmsg_flags, header.pointee.nlmsg_seq
-        )
-        let body = unsafe UnsafeRawPointer(header) + MemoryLayout<nlmsghdr>.size
-        unsafe payload = Array(
-            UnsafeRawBufferPointer(start: body, count: Int(header.pointee.nlmsg_len) - MemoryLayout<nlmsghdr>.size))
+    /// `struct nlmsghdr`: length, type, flags, sequence number, and the number of a port.
+    private static let headerLength = 16
+
+    private init?(startOf bytes: ArraySlice<UInt8>) {
+        guard let length = hostOrder(bytes.prefix(4), as: UInt32.self),
+            let type = hostOrder(bytes.dropFirst(4).prefix(2), as: UInt16.self),
+            let flags = hostOrder(bytes.dropFirst(6).prefix(2), as: UInt16.self),
+            let sequence = hostOrder(bytes.dropFirst(8).prefix(4), as: UInt32.self),
+            length >= Self.headerLength, length <= bytes.count
+        else { return nil }
+        (self.type, self.flags, self.sequence) = (type, flags, sequence)
+        payload = Array(bytes.prefix(Int(length)).dropFirst(Self.headerLength))
     }
 
     /// The family's structure at the start of the payload; nil when the payload is shorter.
@@ -84,27 +96,13 @@ struct NetlinkMessage {
 
     /// The attributes behind the family's structure, the last of each type.
     func attributes<Header>(after header: Header.Type) -> [Int: [UInt8]] {
-        let start = (MemoryLayout<Header>.size + 3) & ~3
-        guard payload.count > start else { return [:] }
         var result: [Int: [UInt8]] = [:]
-        unsafe payload[start...].withUnsafeBytes { bytes in
-            guard let first = bytes.baseAddress else { return }
-            let end = unsafe first + bytes.count
-            var next = unsafe first.assumingMemoryBound(to: nlattr.self)
-            while unsafe mnl_attr_ok(next, Int32(end - UnsafeRawPointer(next))) {
-                let value = unsafe UnsafeRawBufferPointer(
-                    start: mnl_attr_get_payload(next), count: Int(mnl_attr_get_payload_len(next)))
-                unsafe result[Int(mnl_attr_get_type(next))] = Array(value)
-                guard let after = unsafe mnl_attr_next(next) else { break }
-                unsafe next = UnsafePointer(after)
-            }
-        }
+        for (type, value) in attributeList(after: header) { result[type] = Array(value) }
         return result
     }
-}
 
-/// A number of 32 bits in host byte order, as attributes hold it.
-func hostOrder(_ bytes: [UInt8]?) -> UInt32? {
-    guard let bytes, bytes.count == 4 else { return nil }
-    return unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: UInt32.self) }
+    /// The attributes behind the family's structure, in order.
+    func attributeList<Header>(after header: Header.Type) -> NetlinkAttributes {
+        NetlinkAttributes(payload.dropFirst((MemoryLayout<Header>.size + 3) & ~3))
+    }
 }

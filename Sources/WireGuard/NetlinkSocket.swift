@@ -2,7 +2,7 @@ internal import CMnl
 internal import Glibc
 internal import Synchronization
 
-/// Owns one routing netlink socket of one network namespace; a conversation at a time.
+/// Owns one netlink socket of one network namespace; a conversation at a time.
 struct NetlinkSocket: ~Copyable, Sendable {
     /// An error number of the kernel, or ETIMEDOUT.
     struct Failure: Error, Equatable { let errno: Int32 }
@@ -49,21 +49,31 @@ struct NetlinkSocket: ~Copyable, Sendable {
 
     private borrowing func receive(sequence: UInt32) throws(Failure) -> [NetlinkMessage] {
         var result: [NetlinkMessage] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
+        var buffer = [UInt8](repeating: 0, count: Self.datagramLimit)
+        var left = Self.answerLimit
         while true {
-            let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+            // With MSG_TRUNC the length is that of the datagram, whether it fitted or not.
+            let count = unsafe recv(descriptor, &buffer, buffer.count, Int32(MSG_TRUNC))
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw Failure(errno: count == 0 ? EIO : errno == EAGAIN ? ETIMEDOUT : errno) }
+            left -= count
+            guard count <= buffer.count, left >= 0 else { throw Failure(errno: EMSGSIZE) }
             for message in NetlinkMessage.parse(Array(buffer[..<count])) where message.sequence == sequence {
                 switch Int32(message.type) {
-                case NLMSG_ERROR:
+                case NLMSG_ERROR, NLMSG_DONE:
+                    // The end of a list may be an error, too: one that came up half way.
                     guard let code = message.header(Int32.self) else { throw Failure(errno: EBADMSG) }
-                    guard code == 0 else { throw Failure(errno: -code) }
+                    guard code == 0 else { throw Failure(errno: code == .min ? EBADMSG : abs(code)) }
                     return result
-                case NLMSG_DONE: return result
                 default: result.append(message)
                 }
             }
         }
     }
+
+    /// The kernel puts no more than 32 KiB of a list into one datagram.
+    private static let datagramLimit = 65536
+
+    /// A device with 65,000 peers answers with some 15 MB.
+    private static let answerLimit = 64 << 20
 }

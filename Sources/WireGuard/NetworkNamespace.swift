@@ -27,6 +27,13 @@ package struct NetworkNamespace: ~Copyable, Sendable {
 
     deinit { close(descriptor) }
 
+    /// Another descriptor of the same namespace.
+    package borrowing func duplicate() throws(LinkError) -> NetworkNamespace {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw LinkError(.open, "a network namespace", errno: errno) }
+        return NetworkNamespace(owning: copy)
+    }
+
     /// Runs the body on a thread inside, while the caller waits outside.
     package borrowing func enter<Result>(_ body: () -> Result) throws(LinkError) -> Result {
         var result: Result?

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 
 /// Owns one descriptor of a process, which stands for no other even when its id is given away.
-struct ProcessHandle: ~Copyable {
+struct ProcessHandle: ~Copyable, Sendable {
     private let descriptor: Int32
 
     /// Nil when there is no such process.
@@ -34,5 +34,10 @@ struct ProcessHandle: ~Copyable {
     borrowing func collect() {
         var ending = pt_ending()
         unsafe pt_pidfd_reap(descriptor, &ending)
+    }
+
+    /// Has an epoll descriptor tell when the process has ended.
+    borrowing func register(with epoll: Int32, as number: UInt64) -> Bool {
+        pt_epoll_add(epoll, descriptor, number) == 0
     }
 }

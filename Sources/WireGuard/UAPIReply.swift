@@ -1,12 +1,14 @@
 import Mesh
 
-/// Why an answer is not in the protocol of WireGuard's user space interface.
+/// Why an answer is not in the protocol of WireGuard's user space interface, or of its generic netlink family.
 package enum MalformedReply: Error, Equatable, Sendable, CustomStringConvertible {
     case truncated
     case tooLong
     case badLine(number: Int)
     case badValue(key: String)
     case duplicate(key: String)
+    /// By its number in `<linux/wireguard.h>`.
+    case badAttribute(String, Int)
 
     package var description: String {
         switch self {
@@ -15,6 +17,7 @@ package enum MalformedReply: Error, Equatable, Sendable, CustomStringConvertible
         case .badLine(let number): "line \(number) of its answer is not KEY=VALUE"
         case .badValue(let key): "the value of `\(key)` in its answer makes no sense"
         case .duplicate(let key): "`\(key)` is in its answer twice"
+        case .badAttribute(let level, let number): "attribute \(number) of \(level) in its answer makes no sense"
         }
     }
 }
@@ -77,6 +80,9 @@ private struct UAPIReplyReader {
             return
         }
         switch key {
+        case "preshared_key":
+            guard let bytes = bytes(hex: value), bytes.count == 32 else { throw .badValue(key: key) }
+            current.state.presharedKey = PresharedKey(bytes: bytes)
         case "endpoint": current.state.endpoint = Endpoint(value)
         case "persistent_keepalive_interval": current.state.keepaliveSeconds = try number(key, value)
         case "rx_bytes": current.state.receivedBytes = try number(key, value)
@@ -92,7 +98,7 @@ private struct UAPIReplyReader {
     }
 
     private static let peerKeys: Set<String> = [
-        "endpoint", "persistent_keepalive_interval", "rx_bytes", "tx_bytes", "last_handshake_time_sec",
+        "preshared_key", "endpoint", "persistent_keepalive_interval", "rx_bytes", "tx_bytes", "last_handshake_time_sec",
         "last_handshake_time_nsec", "allowed_ip",
     ]
 

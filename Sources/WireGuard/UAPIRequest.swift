@@ -18,10 +18,10 @@ enum UAPIRequest {
 
     static func set(_ tightening: DeviceChanges.Tightening) -> String {
         var lines = ["set=1"]
-        for key in ordered(tightening.removedPeers) {
+        for key in WireGuardPublicKey.ordered(tightening.removedPeers) {
             lines += ["public_key=\(hex(key.bytes))", "remove=true"]
         }
-        for key in ordered(tightening.keptAllowedIPs.keys) {
+        for key in WireGuardPublicKey.ordered(tightening.keptAllowedIPs.keys) {
             // The interface has no word for taking one prefix away: the peer is given those that it keeps.
             // Without `update_only` a peer that just went would come back.
             lines += ["public_key=\(hex(key.bytes))", "update_only=true", "replace_allowed_ips=true"]
@@ -34,10 +34,11 @@ enum UAPIRequest {
         var lines = ["set=1"]
         if let key = loosening.privateKey { lines.append("private_key=\(hex(key.bytes))") }
         if let port = loosening.listenPort { lines.append("listen_port=\(port)") }
-        for key in ordered(loosening.peers.keys) {
+        for key in WireGuardPublicKey.ordered(loosening.peers.keys) {
             guard let peer = loosening.peers[key] else { continue }
             lines.append("public_key=\(hex(key.bytes))")
             if !peer.isNew { lines.append("update_only=true") }
+            if let key = peer.presharedKey { lines.append("preshared_key=\(hex(key.bytes))") }
             if let endpoint = peer.endpoint { lines.append("endpoint=\(endpoint)") }
             if let seconds = peer.keepaliveSeconds { lines.append("persistent_keepalive_interval=\(seconds)") }
             lines += allowedIPs(peer.allowedIPs)
@@ -47,10 +48,6 @@ enum UAPIRequest {
 
     private static func allowedIPs(_ prefixes: Set<IPPrefix>) -> [String] {
         prefixes.map { "allowed_ip=\($0)" }.sorted()
-    }
-
-    private static func ordered(_ keys: some Sequence<WireGuardPublicKey>) -> [WireGuardPublicKey] {
-        keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
     }
 
     private static func message(_ lines: [String]) -> String { lines.joined(separator: "\n") + "\n\n" }

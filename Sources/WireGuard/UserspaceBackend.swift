@@ -7,6 +7,10 @@ internal import Mesh
 /// adopts it. Its words are beside it in `NAME.log`, and name each packet whose source address is not its sender's:
 /// a hostile peer decides how many, so the log is emptied when it has grown, whenever the state is read.
 package struct UserspaceBackend: WireGuardBackend {
+    package let kind = BackendKind.userspace
+    /// A process may be killed, or end because its TUN device went.
+    package var endings: DeviceEndings? { ended }
+    private let ended = DeviceEndings()
     private let directory: String
     private let program: String
 
@@ -33,6 +37,7 @@ package struct UserspaceBackend: WireGuardBackend {
             try during(.create, device, writeFile(recordPath(of: device), process.record))
             try waitForSocket(of: device, process)
             try setMTU(mtu, of: device)
+            ended.watch(process, of: device)
         } catch {
             // The record of a process that stays is how it is found again.
             if (try? process.end(program)) == true { try? removeFiles(of: device) }
@@ -68,6 +73,17 @@ package struct UserspaceBackend: WireGuardBackend {
         }
     }
 
+    package func move(_ device: DeviceName, to namespace: borrowing NetworkNamespace) throws(WireGuardError) {
+        do throws(LinkError) {
+            try Links().move(device, to: namespace)
+        } catch {
+            throw WireGuardError(.move, device, .link(error))
+        }
+    }
+
+    /// The socket of a device is a file, and found from every namespace.
+    package func adopt(_ device: DeviceName, in namespace: borrowing NetworkNamespace) {}
+
     package func state(of device: DeviceName) throws(WireGuardError) -> DeviceState {
         emptyFile(logPath(of: device), above: Self.logLimit)
         do throws(WireGuardError) {
@@ -90,6 +106,7 @@ package struct UserspaceBackend: WireGuardBackend {
 
     /// The device goes with the process that holds it open, in whichever namespace it is.
     package func delete(_ device: DeviceName) throws(WireGuardError) {
+        ended.forget(device)
         if let process = try during(.delete, device, recordedProcess(of: device)) { try end(process, of: device) }
         // Without a record, because we died before we wrote it, whoever listens is the process.
         if let socket = try connection(to: device, .delete) { try endListener(of: socket, device) }
@@ -117,7 +134,13 @@ package struct UserspaceBackend: WireGuardBackend {
     }
 
     package func exists(_ device: DeviceName) throws(WireGuardError) -> Bool {
-        if try connection(to: device, .find) != nil { return true }
+        if try connection(to: device, .find) != nil {
+            // One of an earlier run.
+            if !ended.isWatched(device), let process = try? recordedProcess(of: device) {
+                ended.watch(process, of: device)
+            }
+            return true
+        }
         guard try !isRecordedAndRuns(device, .find) else { throw WireGuardError(.find, device, .unreachable) }
         return false
     }
@@ -177,12 +200,15 @@ package struct UserspaceBackend: WireGuardBackend {
     /// A device with 65,000 peers answers with 20 MB.
     private static let answerLimit = 32 << 20
 
+    /// Thousands of peers take a while to write, and to answer with.
+    private static func patience(for request: String) -> Duration { .seconds(5 + request.utf8.count >> 18) }
+
     private func converse(
         with device: DeviceName, _ operation: WireGuardError.Operation, _ request: String
     ) throws(WireGuardError) -> UAPIReply {
         let text: [UInt8]
         do throws(UnixSocket.Failure) {
-            let socket = try UnixSocket(path: socketPath(of: device), timeout: .seconds(2))
+            let socket = try UnixSocket(path: socketPath(of: device), timeout: Self.patience(for: request))
             try socket.send(request)
             text = try socket.receiveMessage(limit: Self.answerLimit)
         } catch {

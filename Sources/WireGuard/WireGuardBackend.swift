@@ -4,12 +4,25 @@
 /// socket stays there when the device moves. Calls are synchronous and bounded to a few seconds, so they belong
 /// on a thread of their own.
 package protocol WireGuardBackend: Sendable {
+    var kind: BackendKind { get }
+
+    /// Tells of devices that ended by themselves; nil when none can.
+    var endings: DeviceEndings? { get }
+
     func create(_ device: DeviceName, mtu: Int) throws(WireGuardError)
+
+    /// Moves the device from the namespace of the calling thread into another one, and knows it there.
+    func move(_ device: DeviceName, to namespace: borrowing NetworkNamespace) throws(WireGuardError)
+
+    /// Says where a device of an earlier run is, if it is there at all. A device of which nothing was said, and one
+    /// that is not there, is looked for in the namespace of the calling thread.
+    func adopt(_ device: DeviceName, in namespace: borrowing NetworkNamespace) throws(WireGuardError)
 
     /// What the device reports; it may be in any namespace.
     func state(of device: DeviceName) throws(WireGuardError) -> DeviceState
 
-    /// Tightens, then loosens.
+    /// Tightens, then loosens. The kernel waits an RCU grace period for each peer that it removes, some ten
+    /// milliseconds: whoever removes many does it in several calls.
     func apply(_ changes: DeviceChanges, to device: DeviceName) throws(WireGuardError)
 
     /// Deletes the device wherever it is; a device that is not there is no error.
@@ -21,6 +34,12 @@ package protocol WireGuardBackend: Sendable {
 
     /// The devices that were created here, by an earlier run too, and not deleted since; some may be gone.
     func devices() throws(WireGuardError) -> Set<DeviceName>
+}
+
+/// What carries WireGuard on a machine.
+package enum BackendKind: String, CaseIterable, Sendable {
+    case kernel
+    case userspace
 }
 
 extension WireGuardBackend {

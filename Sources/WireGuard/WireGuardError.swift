@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Why a WireGuard device could not be made, read, changed or deleted.
 package struct WireGuardError: Error, Equatable, Sendable, CustomStringConvertible {
-    package enum Operation: String, Sendable { case create, find, list, read, change, delete }
+    package enum Operation: String, Sendable { case create, move, find, list, read, change, delete }
 
     package enum Cause: Equatable, Sendable {
         /// The system refused a call.

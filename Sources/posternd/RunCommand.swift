@@ -31,6 +31,9 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "The program that encloses a session. Default: `postern-session` beside this one.")
     var sessionProgram: String?
 
+    @Option(help: "What carries WireGuard, `kernel` or `userspace`. Default: the kernel where it can.")
+    var wireguard: String?
+
     func run() async throws {
         try await reportingErrors {
             guard geteuid() == 0 else { throw NodeError("posternd needs root: it makes devices and namespaces") }
@@ -44,9 +47,10 @@ struct RunCommand: AsyncParsableCommand {
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"))
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
-            let backend = UserspaceBackend(directory: state + "/wireguard")
             let directory = try StateDirectory(path: state)
             let lock = try directory.lock()
+            let backend = try Backends.choose(override: try chosenBackend(), directory: state + "/wireguard")
+            log.info("WireGuard is carried by: \(backend.kind.rawValue)")
             if try directory.membership() == nil {
                 let threshold = Threshold(
                     state: directory, server: try LocalServer(path: socket), device: device, log: log, now: wallClock)
@@ -59,6 +63,14 @@ struct RunCommand: AsyncParsableCommand {
             log.info("posternd serves \(socket)")
             try await run(service, log)
         }
+    }
+
+    private func chosenBackend() throws -> BackendKind? {
+        guard let wireguard else { return nil }
+        guard let kind = BackendKind(rawValue: wireguard) else {
+            throw NodeError("`\(wireguard)` does not carry WireGuard: `kernel` or `userspace` does")
+        }
+        return kind
     }
 
     private func run(_ service: any Service, _ log: Logger) async throws {

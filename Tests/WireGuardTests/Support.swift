@@ -21,6 +21,12 @@ func prefix(_ text: String) -> IPPrefix {
     return prefix
 }
 
+/// What every patience is multiplied by: more than one on a slow machine.
+let slowness = ProcessInfo.processInfo.environment["POSTERN_TEST_PATIENCE"].flatMap { Int($0) } ?? 1
+
+/// Polls a condition for ten seconds, or longer on a slow machine.
+func eventually(_ condition: () -> Bool) -> Bool { wait(upTo: .seconds(10 * slowness), until: condition) }
+
 /// The same numbers for the same seed (SplitMix64).
 struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64

@@ -29,11 +29,11 @@ struct TCPSocket: ~Copyable {
     }
 
     func bind(to address: IPv4Address, port: UInt16) throws {
-        try check(unsafe with(address, port) { unsafe Glibc.bind(descriptor, $0, $1) })
+        try check(unsafe withSocketAddress(address, port) { unsafe Glibc.bind(descriptor, $0, $1) })
     }
 
     func connect(to address: IPv4Address, port: UInt16) throws {
-        try check(unsafe with(address, port) { unsafe Glibc.connect(descriptor, $0, $1) })
+        try check(unsafe withSocketAddress(address, port) { unsafe Glibc.connect(descriptor, $0, $1) })
     }
 
     func accept() throws -> TCPSocket {
@@ -55,19 +55,5 @@ struct TCPSocket: ~Copyable {
     private func check(_ result: Int32) throws -> Int32 {
         guard result >= 0 else { throw SocketError(errno: errno) }
         return result
-    }
-
-    private func with(
-        _ address: IPv4Address, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) -> Int32 {
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_port = port.bigEndian
-        name.sin_addr.s_addr = address.rawValue.bigEndian
-        return unsafe withUnsafePointer(to: name) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                unsafe body(generic, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
     }
 }

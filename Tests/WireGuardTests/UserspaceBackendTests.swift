@@ -5,100 +5,10 @@ import Testing
 @testable import WireGuard
 
 @Suite struct UserspaceBackendTests {
-    @Test func `a device is made, configured once, and leaves nothing`() throws {
-        let place = try Workshop()
-        let device = uniqueDevice()
-        try place.create(device)
-        defer { try? place.backend.delete(device) }
-
-        #expect(try place.backend.exists(device))
-        #expect(try Links(in: place.namespace).all().first { $0.name == device.rawValue }?.mtu == 1380)
-        let wanted = try DeviceConfiguration(
-            privateKey: .generate(), listenPort: Port("51820"),
-            peers: [
-                key(1): PeerConfiguration(
-                    allowedIPs: [prefix("10.0.0.1/32"), prefix("fd00::1/128")], endpoint: Endpoint("192.0.2.1:51820"),
-                    keepalive: .seconds(25)),
-                key(2): PeerConfiguration(allowedIPs: []),
-            ])
-        #expect(try !place.backend.configure(device, as: wanted).isEmpty)
-        #expect(try place.backend.configure(device, as: wanted).isEmpty)
-
-        try place.backend.delete(device)
-        #expect(try !place.backend.exists(device))
-        #expect(try Links(in: place.namespace).index(of: device) == nil)
-        #expect(try place.leftovers(of: device).isEmpty)
-        try place.backend.delete(device)
-    }
-
-    @Test func `wg sees what was configured`() throws {
-        let place = try Workshop()
-        let device = uniqueDevice()
-        try place.create(device)
-        defer { try? place.backend.delete(device) }
-        let secret = WireGuardPrivateKey.generate()
-        let peers = [
-            key(1): PeerConfiguration(allowedIPs: [prefix("10.0.0.1/32")], endpoint: Endpoint("192.0.2.1:7")),
-            key(2): PeerConfiguration(allowedIPs: [prefix("fd00::2/128")], keepalive: .seconds(5)),
-        ]
-        try place.backend.configure(
-            device, as: try DeviceConfiguration(privateKey: secret, listenPort: Port("51821"), peers: peers))
-
-        #expect(
-            Set(try run("wg", "show", device.rawValue, "allowed-ips").split(separator: "\n"))
-                == ["\(key(1))\t10.0.0.1/32", "\(key(2))\tfd00::2/128"])
-        #expect(
-            Set(try run("wg", "show", device.rawValue, "endpoints").split(separator: "\n"))
-                == ["\(key(1))\t192.0.2.1:7", "\(key(2))\t(none)"])
-        #expect(try run("wg", "show", device.rawValue, "public-key") == "\(secret.publicKey)\n")
-        #expect(try run("wg", "show", device.rawValue, "listen-port") == "51821\n")
-    }
-
-    @Test func `a prefix moves between peers in two steps`() throws {
-        let place = try Workshop()
-        let device = uniqueDevice()
-        try place.create(device)
-        defer { try? place.backend.delete(device) }
-        let secret = WireGuardPrivateKey.generate()
-        let (staying, moving) = (prefix("10.0.0.1/32"), prefix("10.0.0.2/32"))
-        func configuration(_ holder: UInt8) throws -> DeviceConfiguration {
-            try DeviceConfiguration(
-                privateKey: secret,
-                peers: [
-                    key(1): PeerConfiguration(allowedIPs: holder == 1 ? [staying, moving] : [staying]),
-                    key(2): PeerConfiguration(allowedIPs: holder == 2 ? [moving] : []),
-                    key(3): PeerConfiguration(allowedIPs: []),
-                ].filter { holder == 1 || $0.key != key(3) })
-        }
-        try place.backend.configure(device, as: configuration(1))
-        let changes = try configuration(2).changes(from: place.backend.state(of: device))
-
-        try place.backend.apply(changes.onlyTightening, to: device)
-        #expect(
-            try place.backend.state(of: device).peers.mapValues(\.allowedIPs) == [key(1): [staying], key(2): []])
-
-        try place.backend.apply(changes.onlyLoosening, to: device)
-        #expect(
-            try place.backend.state(of: device).peers.mapValues(\.allowedIPs) == [key(1): [staying], key(2): [moving]])
-    }
-
-    @Test func `another backend adopts a device, and deletes it`() throws {
-        let place = try Workshop()
-        let device = uniqueDevice()
-        try place.create(device)
-        let second = UserspaceBackend(directory: place.directory)
-
-        #expect(try second.exists(device))
-        #expect(throws: WireGuardError(.create, device, .exists)) { try second.create(device, mtu: 1380) }
-        try second.delete(device)
-        #expect(try !place.backend.exists(device))
-        #expect(try place.leftovers(of: device).isEmpty)
-    }
-
     @Test func `a device whose record was lost is deleted all the same`() throws {
         let place = try Workshop()
         let device = uniqueDevice()
-        try place.create(device)
+        try place.createInUserspace(device)
         try FileManager.default.removeItem(atPath: "\(place.directory)/\(device).pid")
 
         try UserspaceBackend(directory: place.directory).delete(device)
@@ -108,20 +18,20 @@ import Testing
     @Test func `a killed process is no device, and a new one takes its name`() throws {
         let place = try Workshop()
         let device = uniqueDevice()
-        try place.create(device)
+        try place.createInUserspace(device)
         let process = try place.process(of: device)
         kill(process.identifier, SIGKILL)
 
-        #expect(wait(upTo: .seconds(2)) { (try? place.backend.exists(device)) == false })
+        #expect(eventually { (try? place.userspace.exists(device)) == false })
         #expect(
-            wait(upTo: .seconds(2)) {
-                _ = try? place.backend.exists(device)
+            eventually {
+                _ = try? place.userspace.exists(device)
                 return !FileManager.default.fileExists(atPath: "/proc/\(process.identifier)")
             })
-        #expect(throws: WireGuardError.self) { try place.backend.state(of: device) }
-        try place.create(device)
-        #expect(try place.backend.exists(device))
-        try place.backend.delete(device)
+        #expect(throws: WireGuardError.self) { try place.userspace.state(of: device) }
+        try place.createInUserspace(device)
+        #expect(try place.userspace.exists(device))
+        try place.userspace.delete(device)
         #expect(try place.leftovers(of: device).isEmpty)
     }
 
@@ -136,7 +46,7 @@ import Testing
         let status = try #require(try DaemonProcess(identifier: bystander.processIdentifier, program: "/usr/bin/sleep"))
         try status.record.write(toFile: "\(place.directory)/\(device).pid", atomically: true, encoding: .utf8)
 
-        try place.backend.delete(device)
+        try place.userspace.delete(device)
         #expect(bystander.isRunning)
         #expect(try place.leftovers(of: device).isEmpty)
     }
@@ -168,62 +78,83 @@ import Testing
     @Test func `a log that a peer can fill is emptied, and written on`() throws {
         let place = try Workshop()
         let device = uniqueDevice()
-        try place.create(device)
-        defer { try? place.backend.delete(device) }
-        let log = try #require(FileHandle(forWritingAtPath: place.backend.logPath(of: device)))
+        try place.createInUserspace(device)
+        defer { try? place.userspace.delete(device) }
+        let log = try #require(FileHandle(forWritingAtPath: place.userspace.logPath(of: device)))
         try log.seekToEnd()
         try log.write(contentsOf: Data(repeating: 10, count: 2 << 20))
 
-        _ = try place.backend.state(of: device)
+        _ = try place.userspace.state(of: device)
         #expect(
-            try FileManager.default.attributesOfItem(atPath: place.backend.logPath(of: device))[.size] as? Int ?? 0
+            try FileManager.default.attributesOfItem(atPath: place.userspace.logPath(of: device))[.size] as? Int ?? 0
                 < 4096)
-        try place.backend.configure(device, as: DeviceConfiguration(privateKey: .generate()))
-        let text = try String(contentsOfFile: place.backend.logPath(of: device), encoding: .utf8)
+        try place.userspace.configure(device, as: DeviceConfiguration(privateKey: .generate()))
+        let text = try String(contentsOfFile: place.userspace.logPath(of: device), encoding: .utf8)
         #expect(text.hasPrefix("DEBUG: (\(device))"))
     }
 
-    @Test func `what the device refuses is told`() throws {
-        let (place, other) = (try Workshop(), uniqueDevice())
-        let device = uniqueDevice()
-        try place.create(device)
-        try place.create(other)
-        defer { for name in [device, other] { try? place.backend.delete(name) } }
-        let taken = try DeviceConfiguration(privateKey: .generate(), listenPort: Port("51820"))
-        try place.backend.configure(device, as: taken)
-        #expect(throws: WireGuardError(.change, other, .refused(EADDRINUSE))) {
-            try place.backend.configure(other, as: taken)
+    @Test func `a device goes with the namespace that it is in`() throws {
+        let tunnel = try Tunnel(over: .userspace)
+        try moveIntoNamespaceThatEnds(tunnel.near.device, from: tunnel.cable.here)
+        #expect(eventually { (try? tunnel.backend.exists(tunnel.near.device)) == false })
+        try tunnel.backend.delete(tunnel.near.device)
+    }
+
+    @Test func `a packet whose source is not its sender's is dropped and named in the log`() throws {
+        let tunnel = try Tunnel(over: .userspace)
+        try tunnel.near.raise(in: tunnel.cable.here)
+        try tunnel.far.raise(in: tunnel.cable.there)
+        let stolen = try #require(IPv4Address("10.4.0.9"))
+        try Links(in: tunnel.cable.here).add(stolen, to: tunnel.near.device)
+
+        #expect(throws: SocketError.self) {
+            try tunnel.sendByte(from: tunnel.cable.here, as: stolen, to: tunnel.cable.there, patience: 1)
         }
-    }
-}
-
-/// A directory and a network namespace for devices.
-final class Workshop {
-    let directory: String
-    let namespace: NetworkNamespace
-    let backend: UserspaceBackend
-
-    init() throws {
-        directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
-        namespace = try .create()
-        backend = UserspaceBackend(directory: directory)
+        let log = try String(contentsOfFile: tunnel.workshop.userspace.logPath(of: tunnel.far.device), encoding: .utf8)
+        #expect(log.contains("IPv4 packet with disallowed source address from peer("))
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: directory) }
-
-    func create(_ device: DeviceName) throws {
-        try namespace.entering { try backend.create(device, mtu: 1380) }
+    private func moveIntoNamespaceThatEnds(_ device: DeviceName, from home: borrowing NetworkNamespace) throws {
+        let enclosure = try NetworkNamespace.create()
+        try Links(in: home).move(device, to: enclosure)
     }
 
-    func process(of device: DeviceName) throws -> DaemonProcess {
-        let record = try String(contentsOfFile: "\(directory)/\(device).pid", encoding: .utf8)
-        return try #require(DaemonProcess(record: record))
+    @Test func `the end of a process is told once, to whoever made the device and to whoever adopted it`() throws {
+        let (place, device, other) = (try Workshop(), uniqueDevice(), uniqueDevice())
+        defer { for name in [device, other] { try? place.userspace.delete(name) } }
+        for name in [device, other] { try place.createInUserspace(name) }
+        let later = UserspaceBackend(directory: place.directory)
+        #expect(try later.exists(device))
+        let backends = [place.userspace, later]
+        for backend in backends {
+            let endings = try #require(backend.endings)
+            #expect(!isReadable(endings.descriptor, within: .zero))
+        }
+
+        kill(try place.process(of: device).identifier, SIGKILL)
+        for backend in backends {
+            let endings = try #require(backend.endings)
+            #expect(isReadable(endings.descriptor, within: .seconds(10)))
+            #expect(endings.take() == [device])
+            #expect(endings.take().isEmpty)
+            #expect(!isReadable(endings.descriptor, within: .zero))
+        }
+        #expect(eventually { (try? place.userspace.exists(device)) == false })
+        #expect(try place.userspace.exists(other))
     }
 
-    func leftovers(of device: DeviceName) throws -> [String] {
-        let sockets = (try? FileManager.default.contentsOfDirectory(atPath: "/var/run/wireguard")) ?? []
-        return try FileManager.default.contentsOfDirectory(atPath: directory)
-            + sockets.filter { $0 == "\(device).sock" }
+    @Test func `a device that loses its interface is told`() throws {
+        let (place, device) = (try Workshop(), uniqueDevice())
+        try place.createInUserspace(device)
+        defer { try? place.userspace.delete(device) }
+        try Links(in: place.namespace).delete(device)
+        let endings = try #require(place.userspace.endings)
+        #expect(isReadable(endings.descriptor, within: .seconds(10)))
+        #expect(endings.take() == [device])
+    }
+
+    private func isReadable(_ descriptor: Int32, within patience: Duration) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, Int32(patience.components.seconds * 1000)) > 0
     }
 }

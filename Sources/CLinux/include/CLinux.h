@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pt_bpf.h"
+#include "pt_epoll.h"
 #include "pt_file_actions.h"
 #include "pt_mount.h"
 #include "pt_netns.h"
