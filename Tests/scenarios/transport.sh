@@ -23,6 +23,8 @@ carried() { # STREAMS
 }
 # What the device of node-b took in, by its classifier's own counters, for whatever reason.
 counted() { packets node-b 'into the node' ''; }
+# A late segment of TCP may still be on its way.
+settled() { local was; was=$(counted) && sleep 0.5 && [[ "$(counted)" -eq "$was" ]]; }
 longest() { tcpdump -n -r "$1" 2>/dev/null | sed -nE 's/.*length ([0-9]+).*/\1/p' | sort -n | tail -n 1; }
 vault_stays_silent_beside() { # COMMAND...: all the while the command runs, and the command succeeds
     "$@" &
@@ -48,19 +50,18 @@ one=$session
 fact "the ledger answers" wait_until 5 ledger_answers "$one"
 
 echo "# every packet is counted"
+wait_until 5 settled
 capture node-b "$work/in.pcap" "$(node_device node-b)" "dst host $address_b"
 inner=$pid
 before=$(counted)
 for _ in {1..30}; do get "$one" 8081 >/dev/null || true; done
 for _ in {1..5}; do get "$one" 8082 1 >/dev/null || true; done
-wait_until 5 test "$(counted)" -gt "$before"
-# A late segment of TCP may still be on its way.
-settled() { local was; was=$(counted) && sleep 0.5 && [[ "$(counted)" -eq "$was" ]]; }
 wait_until 5 settled
 sleep 0.2
 stop_process "$inner"
-fact "node-b counts what tcpdump sees come out of the tunnel: $(count_packets "$work/in.pcap") packets" \
-    test "$(($(counted) - before))" -eq "$(count_packets "$work/in.pcap")"
+after=$(counted)
+fact "node-b counts the $((after - before)) packets that tcpdump sees come out of the tunnel" \
+    test "$((after - before))" -eq "$(count_packets "$work/in.pcap")"
 
 echo "# much of it"
 for streams in 1 5 50; do

@@ -250,7 +250,7 @@ session_is_gone() {
     local said
     said=$(status node-a) && jq -e --arg id "$1" '[.sessions[] | select(.id == $id)] | length == 0' <<<"$said" >/dev/null
 }
-finish_session() { on_node node-a session end "$1" >/dev/null; }
+finish_session() { on_node node-a session end "$1" >/dev/null && wait_until 5 session_is_gone "$1"; }
 
 # in_session SESSION COMMAND...: as root in the session's network namespace alone, as a patched enclosure might.
 in_session() {
