@@ -91,8 +91,10 @@ start_session one sleep 900
 one=$session
 mine=${address_of[$one]}
 others=${address_of[$two]}
-mine6=$(session_field "$one" address6)
-others6=$(session_field "$two" address6)
+address6_of() { in_session "$1" ip -6 -j address show dev "${device_of[$1]}" scope global | jq -r '.[0].addr_info[0].local'; }
+mine6=$(address6_of "$one")
+others6=$(address6_of "$two")
+b6=$(status node-b | jq -r .address6)
 address_a=$(mesh_address node-a)
 fact "the ledger answers" wait_until 5 ledger_answers "$one"
 watch on_b
@@ -175,14 +177,11 @@ fact "UDP that says it is an answer" stopped '' raw_on coordinator "$mine" "$add
 fact "an ICMP redirect" stopped '' raw_on coordinator "$mine" "$address_b" icmp 5 1
 fact "an ICMP error about a flow that is none" stopped '' raw_on coordinator "$mine" "$address_b" icmp 3 4
 fact "a protocol that has no ports" stopped '' raw_on coordinator "$mine" "$address_b" 132
-if [[ "$mine6" == *:* ]]; then
-    b6=$(status node-b | jq -r .address6)
-    fact "another session's IPv6 address" stopped wireguard raw_on coordinator "$others6" "$b6" tcp 4000 8081 ack
-    fact "an IPv6 router advertisement" stopped '' raw_on coordinator "$mine6" "$b6" icmp 134 0
-    fact "an IPv6 redirect" stopped '' raw_on coordinator "$mine6" "$b6" icmp 137 0
-    fact "an IPv6 fragment" stopped fragment raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --more
-    fact "a routing header" stopped 'extension header' raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --extension 43
-fi
+fact "another session's IPv6 address" stopped wireguard raw_on coordinator "$others6" "$b6" tcp 4000 8081 ack
+fact "an IPv6 router advertisement" stopped '' raw_on coordinator "$mine6" "$b6" icmp 134 0
+fact "an IPv6 redirect" stopped '' raw_on coordinator "$mine6" "$b6" icmp 137 0
+fact "an IPv6 fragment" stopped fragment raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --more
+fact "a routing header" stopped 'routing header' raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --extension 43
 
 echo "# beside the tunnel (attack 1: an address answers on every interface)"
 lab exec coordinator -- ip route replace "$(pool)" via "$(underlay_address node-b)"
