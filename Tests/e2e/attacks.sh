@@ -181,7 +181,7 @@ fact "another session's IPv6 address" stopped wireguard raw_on coordinator "$oth
 fact "an IPv6 router advertisement" stopped '' raw_on coordinator "$mine6" "$b6" icmp 134 0
 fact "an IPv6 redirect" stopped '' raw_on coordinator "$mine6" "$b6" icmp 137 0
 fact "an IPv6 fragment" stopped fragment raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --more
-fact "a routing header" stopped 'routing header' raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --extension 43
+fact "a routing header" stopped 'names its own route' raw_on coordinator "$mine6" "$b6" tcp 4000 8081 ack --extension 43
 
 echo "# beside the tunnel (attack 1: an address answers on every interface)"
 lab exec coordinator -- ip route replace "$(pool)" via "$(underlay_address node-b)"
