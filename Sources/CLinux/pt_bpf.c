@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define PT_BPF_PROG_LOAD 5
 #define PT_BPF_PROG_GET_FD_BY_ID 13
 #define PT_BPF_OBJ_GET_INFO_BY_FD 15
 #define PT_BPF_PROG_QUERY 16
@@ -60,6 +61,18 @@ union attributes {
 	struct {
 		uint32_t id;
 	} program_by_id;
+	struct {
+		uint32_t type;
+		uint32_t count;
+		uint64_t instructions;
+		uint64_t license;
+		uint32_t log[4];
+		uint32_t kernel_version;
+		uint32_t flags;
+		char name[16];
+		uint32_t ifindex;
+		uint32_t attach_type;
+	} program_load;
 };
 
 struct call {
@@ -193,6 +206,50 @@ int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program)
 		return result;
 	*program = programs[0];
 	return 0;
+}
+
+/* Every namespace has lo, and its chain is empty or not; a kernel without TCX does not know the question. */
+int pt_bpf_has_tcx(void)
+{
+	uint32_t program;
+	int result = pt_bpf_first_tcx(-1, 1, PT_TCX_INGRESS, &program);
+
+	return result == 0 || result == -ENOENT;
+}
+
+int pt_bpf_has_netfilter_links(void)
+{
+	/* r0 = 1, exit */
+	static const uint64_t accept[] = { 0x00000001000000b7, 0x0000000000000095 };
+	union attributes attributes;
+	int program;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.program_load.type = PT_PROGRAM_NETFILTER;
+	attributes.program_load.count = 2;
+	attributes.program_load.instructions = (uintptr_t)accept;
+	attributes.program_load.license = (uintptr_t)"GPL";
+	attributes.program_load.attach_type = PT_NETFILTER;
+	program = bpf(PT_BPF_PROG_LOAD, &attributes);
+	if (program < 0)
+		return 0;
+	close(program);
+	return 1;
+}
+
+int pt_bpf_program_id(int program, uint32_t *id)
+{
+	uint32_t words[2] = { 0 }; /* struct bpf_prog_info: type, id */
+	union attributes attributes;
+	int result;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.info.fd = program;
+	attributes.info.length = sizeof(words);
+	attributes.info.info = (uintptr_t)words;
+	result = bpf(PT_BPF_OBJ_GET_INFO_BY_FD, &attributes);
+	*id = words[1];
+	return result < 0 ? result : 0;
 }
 
 int pt_bpf_is_bpffs(const char *path)

@@ -4,13 +4,22 @@ internal import Mesh
 
 /// The programs that judge every packet of one mesh device, in both directions.
 ///
-/// Attached by TCX links that are pinned: they work on when we are gone, and move with the device.
+/// Where the kernel has TCX they are attached by links that are pinned: they work on when we are gone, and move with
+/// the device. Elsewhere they are filters of its clsact, which a move to another namespace takes away: a device is
+/// moved first and guarded then. Pinned is what `verify` compares with the device: the link, or the program.
 package enum Classifier {
+    /// How a kernel takes programs on a device.
+    package enum Attachment: String, Sendable, CaseIterable { case tcx, clsact }
+
     private enum Direction: String, CaseIterable {
         case ingress, egress
 
         var attachType: Int32 { Int32(self == .ingress ? PT_TCX_INGRESS : PT_TCX_EGRESS) }
+        var filter: pt_tc_direction { self == .ingress ? PT_TC_INGRESS : PT_TC_EGRESS }
     }
+
+    /// What this kernel has.
+    package static let attachment: Attachment = pt_bpf_has_tcx() == 1 ? .tcx : .clsact
 
     /// Puts the classifier first in both chains of a device, in the place of an earlier one of the same pins.
     ///
@@ -19,38 +28,63 @@ package enum Classifier {
     ///   - netns: a descriptor of that network namespace; nil for our own.
     ///   - pins: the directory in a bpffs for this device alone.
     package static func attach(
-        interface: UInt32, netns: Int32?, identity: DeviceIdentity, tables: borrowing Tables, pins path: String
+        interface: UInt32, netns: Int32?, identity: DeviceIdentity, tables: borrowing Tables, pins path: String,
+        by attachment: Attachment = attachment
     ) throws(DatapathError) {
         let pins = try PinDirectory(path)
         let object = try load(identity, tables: tables)
         for direction in Direction.allCases {
-            let result = pt_bpf_link_tcx(
-                netns ?? -1, try object.descriptor(of: direction.rawValue), Int32(interface), direction.attachType)
-            let link = Descriptor(
-                owning: try DatapathError.check(result, "attach the classifier to interface \(interface)"))
-            try pins.replace(direction.rawValue, with: link)
+            let program = try object.descriptor(of: direction.rawValue)
+            let operation = "attach the classifier to interface \(interface)"
+            switch attachment {
+            case .tcx:
+                let result = pt_bpf_link_tcx(netns ?? -1, program, Int32(interface), direction.attachType)
+                let link = Descriptor(owning: try DatapathError.check(result, operation))
+                try pins.replace(direction.rawValue, with: link)
+            case .clsact:
+                let result = pt_tc_attach(netns ?? -1, Int32(interface), direction.filter, program)
+                try DatapathError.check(result, operation)
+                try pins.replace(direction.rawValue, with: try object.program(direction.rawValue))
+            }
         }
     }
 
     /// Throws unless our programs are the first in both chains of this device.
-    package static func verify(interface: UInt32, netns: Int32?, pins path: String) throws(DatapathError) {
+    package static func verify(
+        interface: UInt32, netns: Int32?, pins path: String, by attachment: Attachment = attachment
+    ) throws(DatapathError) {
         let pins = PinDirectory(existing: path)
         for direction in Direction.allCases {
             let operation = "rely on the classifier of interface \(interface) (\(direction.rawValue))"
-            guard let link = try pins.open(direction.rawValue) else {
+            guard let pinned = try pins.open(direction.rawValue) else {
                 throw DatapathError(operation, because: "it is not attached")
             }
-            var (information, first) = (pt_bpf_link(), UInt32(0))
-            try DatapathError.check(unsafe pt_bpf_link_info(link.raw, &information), operation)
-            try DatapathError.check(
-                unsafe pt_bpf_first_tcx(netns ?? -1, Int32(interface), direction.attachType, &first), operation)
-            guard information.ifindex == interface else {
-                throw DatapathError(operation, because: "it is attached to another device")
+            var (own, first) = (UInt32(0), UInt32(0))
+            switch attachment {
+            case .tcx:
+                own = try program(of: pinned, on: interface, operation)
+                try DatapathError.check(
+                    unsafe pt_bpf_first_tcx(netns ?? -1, Int32(interface), direction.attachType, &first), operation)
+            case .clsact:
+                try DatapathError.check(unsafe pt_bpf_program_id(pinned.raw, &own), operation)
+                try DatapathError.check(
+                    unsafe pt_tc_first(netns ?? -1, Int32(interface), direction.filter, &first), operation)
+                guard first != 0 else { throw DatapathError(operation, because: "it has been taken off") }
             }
-            guard first == information.program else {
-                throw DatapathError(operation, because: "another program stands before it")
-            }
+            guard first == own else { throw DatapathError(operation, because: "another program stands before it") }
         }
+    }
+
+    /// The program of a link, which must be to this device.
+    private static func program(
+        of link: borrowing Descriptor, on interface: UInt32, _ operation: String
+    ) throws(DatapathError) -> UInt32 {
+        var information = pt_bpf_link()
+        try DatapathError.check(unsafe pt_bpf_link_info(link.raw, &information), operation)
+        guard information.ifindex == interface else {
+            throw DatapathError(operation, because: "it is attached to another device")
+        }
+        return information.program
     }
 
     /// Takes the classifier off: the device must be down or gone, for nothing judges its packets afterwards.
@@ -65,9 +99,4 @@ package enum Classifier {
         try object.load()
         return object
     }
-}
-
-extension Classifier {
-    /// The programs as they were compiled, as text: two versions that differ differ here.
-    package static var image: String { classifierObject }
 }

@@ -156,6 +156,9 @@ enum SharedMap: String, CaseIterable {
         shape("page", BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_row>.size, PT_ROWS_PER_PAGE)
     }
 
+    /// What a wall without programs stands around.
+    static var wallPool: MapShape { shape("pool", BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_pool>.size, 1) }
+
     private func shape(
         _ type: bpf_map_type, _ key: Int, _ value: Int, _ entries: Int32, flags: Int = 0
     ) -> MapShape {

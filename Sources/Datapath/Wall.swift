@@ -7,7 +7,8 @@ package import Mesh
 /// and nothing of them leaves there.
 ///
 /// Pinned netfilter links, before everything else at prerouting and at postrouting; flushing nftables does not
-/// touch them. On the way out, too, first is the place: a later rule may give a packet another source.
+/// touch them. On the way out, too, first is the place: a later rule may give a packet another source. Kernels
+/// before 6.4 have no such links: there the wall is a table of nftables.
 package enum Wall {
     /// Where a program of the wall stands, and the name of its pin.
     private struct Gate {
@@ -26,6 +27,12 @@ package enum Wall {
         Gate(pin: "wall4-out", program: "leaving", family: v4, hook: postrouting),
         Gate(pin: "wall6-out", program: "leaving", family: v6, hook: postrouting),
     ]
+    /// How a kernel takes a wall.
+    package enum Material: String, Sendable, CaseIterable { case links, table }
+
+    /// What this kernel has.
+    package static let material: Material = pt_bpf_has_netfilter_links() == 1 ? .links : .table
+
     /// Before connection tracking and every translation. The kernel takes one eBPF link at each priority: a new
     /// wall stands beside the old one until it has taken its pin.
     private static let priorities: [Int32] = [-300, -301, -302, -303]
@@ -34,8 +41,13 @@ package enum Wall {
     ///
     /// Only devices given to `setMeshDevices` and `lo` pass it: up before the mesh address is.
     package static func attach(
-        around pool: AddressPool, netns: Int32?, tables: borrowing Tables, pins path: String
+        around pool: AddressPool, netns: Int32?, tables: borrowing Tables, pins path: String,
+        of material: Material = material
     ) throws(DatapathError) {
+        if material == .table {
+            try remember(pool, in: PinDirectory(path))
+            return try WallTable(pool: pool).raise(devices: meshDevices(tables: tables), netns: netns)
+        }
         let pins = try PinDirectory(path)
         let object = try load(pool, tables: tables)
         for gate in gates {
@@ -54,9 +66,17 @@ package enum Wall {
         return Descriptor(owning: try DatapathError.check(result, "put up the wall around \(pool.v4Text)"))
     }
 
-    /// Throws unless every link of the wall is pinned and stands in this network namespace (nil: our own).
-    package static func verify(netns: Int32? = nil, pins path: String) throws(DatapathError) {
+    /// Throws unless the whole wall stands in this network namespace (nil: our own).
+    package static func verify(
+        netns: Int32? = nil, pins path: String, of material: Material = material
+    ) throws(DatapathError) {
         let pins = PinDirectory(existing: path)
+        if material == .table {
+            guard let pool = try recalled(from: pins) else {
+                throw DatapathError("rely on the wall", because: "`\(pins.file(poolPin))` is gone")
+            }
+            return try WallTable(pool: pool).verify(netns: netns)
+        }
         for gate in gates {
             let (operation, file) = ("rely on the wall", pins.file(gate.pin))
             guard let link = try pins.open(gate.pin) else {
@@ -73,12 +93,15 @@ package enum Wall {
     }
 
     /// Says on which interfaces (by index, where the wall stands) the pool may come in and go out, beside `lo`.
-    package static func setMeshDevices(_ interfaces: Set<UInt32>, tables: borrowing Tables) throws(DatapathError) {
+    package static func setMeshDevices(
+        _ interfaces: Set<UInt32>, netns: Int32? = nil, tables: borrowing Tables, of material: Material = material
+    ) throws(DatapathError) {
         for (interface, _) in try tables.meshDevices.entries(key: UInt32(0), value: UInt32(0))
         where !interfaces.contains(interface) {
             try tables.meshDevices.remove(interface)
         }
         for interface in interfaces { try tables.meshDevices.put(interface, UInt32(1)) }
+        if material == .table { try WallTable.setDevices(interfaces, netns: netns) }
     }
 
     /// The interfaces on which the pool may come in and go out.
@@ -87,14 +110,36 @@ package enum Wall {
     }
 
     /// What the wall has dropped, in both directions.
-    package static func drops(tables: borrowing Tables) throws(DatapathError) -> Count {
-        try tables.counts(at: .wall).values.reduce(into: Count()) { sum, count in
+    package static func drops(
+        netns: Int32? = nil, tables: borrowing Tables, of material: Material = material
+    ) throws(DatapathError) -> Count {
+        if material == .table { return try WallTable.drops(netns: netns) }
+        return try tables.counts(at: .wall).values.reduce(into: Count()) { sum, count in
             sum = Count(packets: sum.packets + count.packets, bytes: sum.bytes + count.bytes)
         }
     }
 
-    package static func detach(pins path: String) throws(DatapathError) {
-        try PinDirectory.removeAll(gates.map(\.pin), at: path)
+    package static func detach(
+        netns: Int32? = nil, pins path: String, of material: Material = material
+    ) throws(DatapathError) {
+        if material == .table { try WallTable.remove(netns: netns) }
+        try PinDirectory.removeAll(gates.map(\.pin) + [poolPin], at: path)
+    }
+
+    // MARK: the pool of a wall that has no programs to freeze it into
+
+    private static let poolPin = "pool"
+
+    private static func remember(_ pool: AddressPool, in pins: PinDirectory) throws(DatapathError) {
+        let map = try SharedMap.wallPool.create()
+        try map.put(UInt32(0), pt_pool(v6_prefix: pool.v6Prefix, v4_base: pool.v4Base.rawValue, pad: 0))
+        try pins.replace(poolPin, with: map.descriptor)
+    }
+
+    private static func recalled(from pins: PinDirectory) throws(DatapathError) -> AddressPool? {
+        guard let found = try pins.open(poolPin), try MapShape.of(found) == SharedMap.wallPool else { return nil }
+        let raw = try MapDescriptor(descriptor: found, shape: SharedMap.wallPool).value(at: UInt32(0), into: pt_pool())
+        return AddressPool(v4Base: IPv4Address(rawValue: raw.v4_base), v6Prefix: raw.v6_prefix)
     }
 
     private static func load(_ pool: AddressPool, tables: borrowing Tables) throws(DatapathError) -> ProgramObject {

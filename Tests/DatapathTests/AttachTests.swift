@@ -1,17 +1,24 @@
 import CLinux
+import Foundation
 import Glibc
 import Mesh
 import Testing
 
 @testable import Datapath
 
+extension Classifier.Attachment {
+    /// What this kernel can do; filters it always can take.
+    static let available: [Self] = Classifier.attachment == .tcx ? [.tcx, .clsact] : [.clsact]
+}
+
 @Suite struct AttachTests {
     private let opening = Frame.tcp(.v4, from: Who.agent, 40_000, to: Who.node, Who.web, flags: Frame.syn)
         .checksummed().packet
 
-    @Test func `a granted call gets through a real device and is answered`() throws {
+    @Test(arguments: Classifier.Attachment.available)
+    func `a granted call gets through a real device and is answered`(attachment: Classifier.Attachment) throws {
         let (tunnel, mount) = (try Tunnel(), try PinMount())
-        let tables = try attach(to: tunnel, mount, Who.tables)
+        let tables = try attach(to: tunnel, mount, Who.tables, attachment)
         let listener = try tunnel.namespace.listen(port: Who.web)
         try tunnel.write(opening)
         let answer = try #require(tunnel.readTCP(within: 2_000))
@@ -21,11 +28,13 @@ import Testing
         _ = consume listener
     }
 
-    @Test func `a call without a grant is dropped, and so is what cannot be parsed`() throws {
+    @Test(arguments: Classifier.Attachment.available)
+    func `a call without a grant is dropped, and so is what cannot be parsed`(attachment: Classifier.Attachment) throws
+    {
         let (tunnel, mount) = (try Tunnel(), try PinMount())
         var set = Who.tables
         set.verdicts = [:]
-        let tables = try attach(to: tunnel, mount, set)
+        let tables = try attach(to: tunnel, mount, set, attachment)
         let listener = try tunnel.namespace.listen(port: Who.web)
         try tunnel.write(opening)
         try tunnel.write(Array(opening[..<20]))
@@ -40,9 +49,10 @@ import Testing
         _ = consume listener
     }
 
-    @Test func `taking a grant away cuts a flow on a real device`() throws {
+    @Test(arguments: Classifier.Attachment.available)
+    func `taking a grant away cuts a flow on a real device`(attachment: Classifier.Attachment) throws {
         let (tunnel, mount) = (try Tunnel(), try PinMount())
-        let tables = try attach(to: tunnel, mount, Who.tables)
+        let tables = try attach(to: tunnel, mount, Who.tables, attachment)
         let listener = try tunnel.namespace.listen(port: Who.web)
         try tunnel.write(opening)
         #expect(tunnel.readTCP(within: 2_000) != nil)
@@ -54,18 +64,22 @@ import Testing
         _ = consume listener
     }
 
-    @Test func `the pinned classifier is verified, outlives its maker and is replaced without a gap`() throws {
+    @Test(arguments: Classifier.Attachment.available)
+    func `the pinned classifier is verified, outlives its maker and is replaced without a gap`(
+        attachment: Classifier.Attachment
+    ) throws {
         let (tunnel, mount) = (try Tunnel(), try PinMount())
         let pins = mount.path + "/devices/mesh0"
         func verify() throws(DatapathError) {
-            try Classifier.verify(interface: tunnel.interface, netns: tunnel.namespace.descriptor, pins: pins)
+            try Classifier.verify(
+                interface: tunnel.interface, netns: tunnel.namespace.descriptor, pins: pins, by: attachment)
         }
         #expect(throws: DatapathError.self) { try verify() }
-        let tables = try attach(to: tunnel, mount, Who.tables)
+        let tables = try attach(to: tunnel, mount, Who.tables, attachment)
         try verify()
         try Classifier.attach(
             interface: tunnel.interface, netns: tunnel.namespace.descriptor, identity: Who.agentDevice, tables: tables,
-            pins: pins)
+            pins: pins, by: attachment)
         try verify()
         try tunnel.write(opening)
         #expect(try tables.counts(at: .sessionIngress)[.notOwnAddress]?.packets == 1)
@@ -75,35 +89,94 @@ import Testing
         #expect(error?.cause == "it is not attached")
     }
 
-    @Test func `a program that stands before ours is noticed`() throws {
+    @Test(.enabled(if: Classifier.attachment == .tcx))
+    func `a program that stands before ours is noticed`() throws {
         let (tunnel, mount) = (try Tunnel(), try PinMount())
-        let tables = try attach(to: tunnel, mount, Who.tables)
+        let tables = try attach(to: tunnel, mount, Who.tables, .tcx)
         let (descriptor, index) = (tunnel.namespace.descriptor, tunnel.interface)
         try Classifier.attach(
-            interface: index, netns: descriptor, identity: Who.nodeDevice, tables: tables, pins: mount.path + "/other")
+            interface: index, netns: descriptor, identity: Who.nodeDevice, tables: tables, pins: mount.path + "/other",
+            by: .tcx)
         let error = #expect(throws: DatapathError.self) {
-            try Classifier.verify(interface: index, netns: descriptor, pins: mount.path + "/devices/mesh0")
+            try Classifier.verify(interface: index, netns: descriptor, pins: mount.path + "/devices/mesh0", by: .tcx)
         }
         #expect(error?.cause == "another program stands before it")
     }
 
-    @Test func `an interface that is not there is named`() throws {
+    @Test(arguments: [
+        (
+            "filter add dev mesh0 ingress prio 1 handle 2 bpf direct-action pinned PIN",
+            "another program stands before it"
+        ),
+        ("filter add dev mesh0 ingress prio 1 handle 2 bpf bytecode '1,6 0 0 0,'", "it has been taken off"),
+        ("filter del dev mesh0 egress", "it has been taken off"),
+        ("qdisc del dev mesh0 clsact", "it has been taken off"),
+    ])
+    func `a filter that is asked before ours, or ours gone, is noticed and put back`(
+        change: String, complaint: String
+    ) throws {
+        let (tunnel, mount) = (try Tunnel(), try PinMount())
+        let (netns, pins) = (tunnel.namespace.descriptor, mount.path + "/devices/mesh0")
+        let tables = try attach(to: tunnel, mount, Who.tables, .clsact)
+        try Classifier.verify(interface: tunnel.interface, netns: netns, pins: pins, by: .clsact)
+        // A program of its own, of the same kind.
+        let foreign = try Classifier.load(Who.agentDevice, tables: tables)
+        try PinDirectory(mount.path + "/foreign").replace("program", with: try foreign.program("ingress"))
+        let words = change.replacing("PIN", with: mount.path + "/foreign/program")
+        try must("nsenter --net=/run/netns/\(tunnel.namespace.name) tc \(words)")
+        let error = #expect(throws: DatapathError.self) {
+            try Classifier.verify(interface: tunnel.interface, netns: netns, pins: pins, by: .clsact)
+        }
+        #expect(error?.cause == complaint)
+    }
+
+    @Test func `filters are lost by a move to another namespace, and links are not`() throws {
+        for attachment in Classifier.Attachment.available {
+            let (tunnel, mount, other) = (try Tunnel(), try PinMount(), try Namespace())
+            let pins = mount.path + "/devices/mesh0"
+            let tables = try attach(to: tunnel, mount, Who.tables, attachment)
+            try tunnel.namespace.ip("link set mesh0 netns \(other.name)")
+            let index = try other.index(of: "mesh0")
+            func verify() throws(DatapathError) {
+                try Classifier.verify(interface: index, netns: other.descriptor, pins: pins, by: attachment)
+            }
+            switch attachment {
+            case .tcx: try verify()
+            case .clsact: #expect(throws: DatapathError.self) { try verify() }
+            }
+            try Classifier.attach(
+                interface: index, netns: other.descriptor, identity: Who.nodeDevice, tables: tables, pins: pins,
+                by: attachment)
+            try verify()
+        }
+    }
+
+    @Test func `the kernel takes programs as this run expects it`() {
+        let expected = ProcessInfo.processInfo.environment["POSTERN_TEST_ATTACH"] ?? "tcx"
+        #expect(Classifier.attachment.rawValue == expected)
+        #expect(Wall.material == (expected == "tcx" ? .links : .table))
+    }
+
+    @Test(arguments: Classifier.Attachment.available)
+    func `an interface that is not there is named`(attachment: Classifier.Attachment) throws {
         let world = try World()
         let namespace = try Namespace()
         let error = #expect(throws: DatapathError.self) {
             try Classifier.attach(
                 interface: 4711, netns: namespace.descriptor, identity: Who.nodeDevice, tables: world.tables,
-                pins: world.mount.path + "/devices/none")
+                pins: world.mount.path + "/devices/none", by: attachment)
         }
         #expect(error?.description == "cannot attach the classifier to interface 4711: no such device")
     }
 
-    private func attach(to tunnel: Tunnel, _ mount: PinMount, _ set: TableSet) throws -> Tables {
+    private func attach(
+        to tunnel: Tunnel, _ mount: PinMount, _ set: TableSet, _ attachment: Classifier.Attachment
+    ) throws -> Tables {
         let tables = try Tables(pins: mount.path + "/tables")
         try tables.loosen(TableSet().changes(to: set))
         try Classifier.attach(
             interface: tunnel.interface, netns: tunnel.namespace.descriptor, identity: Who.nodeDevice, tables: tables,
-            pins: mount.path + "/devices/mesh0")
+            pins: mount.path + "/devices/mesh0", by: attachment)
         try tunnel.up()
         return tables
     }

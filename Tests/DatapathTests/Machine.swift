@@ -35,9 +35,12 @@ func must(_ command: String) throws {
     guard process.terminationStatus == 0 else { throw Failure("`\(command)` failed") }
 }
 
+/// How much longer than usual everything may take: an emulated machine says so.
+let patience = ProcessInfo.processInfo.environment["POSTERN_TEST_PATIENCE"].flatMap(Int.init) ?? 1
+
 /// Asks again until it is so, for five seconds at most.
 func eventually(_ condition: () throws -> Bool) throws -> Bool {
-    let end = BootTime.now() + .seconds(5)
+    let end = BootTime.now() + .seconds(5 * patience)
     while BootTime.now() < end {
         if try condition() { return true }
         usleep(2_000)

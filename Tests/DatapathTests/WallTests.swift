@@ -5,66 +5,87 @@ import Testing
 
 @testable import Datapath
 
+extension Wall.Material {
+    /// What this kernel can do; a table it always can.
+    static let available: [Self] = Wall.material == .links ? [.links, .table] : [.table]
+}
+
 @Suite struct WallTests {
-    @Test func `a neighbour reaches the mesh address without the wall, and with it only the underlay's`() throws {
+    @Test(arguments: Wall.Material.available)
+    func `a neighbour reaches the mesh address without the wall, and with it only the underlay's`(
+        material: Wall.Material
+    ) throws {
         let (lan, mount) = (try LAN(), try PinMount())
         let tables = try Tables(pins: mount.path + "/tables")
         let listener = try lan.node.listen(port: Who.web)
         #expect(try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web).isConnected())
 
-        try raise(around: lan, tables, mount)
+        try raise(around: lan, tables, mount, material)
         let refused = try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web)
-        #expect(try eventually { try Wall.drops(tables: tables).packets >= 1 })
+        #expect(
+            try eventually { try Wall.drops(netns: lan.node.descriptor, tables: tables, of: material).packets >= 1 })
         #expect(!refused.isConnected(within: 50))
         #expect(try lan.neighbour.connect(to: LAN.nodeAddress, port: Who.web).isConnected())
         #expect(try lan.node.connect(to: LAN.meshAddress, port: Who.web).isConnected())
 
-        try Wall.detach(pins: mount.path + "/wall")
-        #expect(throws: DatapathError.self) { try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall") }
+        try Wall.detach(netns: lan.node.descriptor, pins: mount.path + "/wall", of: material)
+        #expect(throws: DatapathError.self) {
+            try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall", of: material)
+        }
         #expect(try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web).isConnected())
         _ = consume listener
     }
 
-    @Test func `the pool passes on a mesh device and no longer when it is none`() throws {
+    @Test(arguments: Wall.Material.available)
+    func `the pool passes on a mesh device and no longer when it is none`(material: Wall.Material) throws {
         let (lan, mount) = (try LAN(), try PinMount())
         let tables = try Tables(pins: mount.path + "/tables")
         let listener = try lan.node.listen(port: Who.web)
-        try raise(around: lan, tables, mount)
-        try Wall.setMeshDevices([lan.lan], tables: tables)
+        try raise(around: lan, tables, mount, material)
+        try Wall.setMeshDevices(
+            [lan.lan], netns: lan.node.descriptor, tables: tables, of: material)
         #expect(try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web).isConnected())
-        try Wall.setMeshDevices([lan.lan + 1000], tables: tables)
+        try Wall.setMeshDevices(
+            [lan.lan + 1000], netns: lan.node.descriptor, tables: tables, of: material)
         let refused = try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web)
-        #expect(try eventually { try Wall.drops(tables: tables).packets >= 1 })
+        #expect(
+            try eventually { try Wall.drops(netns: lan.node.descriptor, tables: tables, of: material).packets >= 1 })
         #expect(!refused.isConnected(within: 50))
         _ = consume listener
     }
 
-    @Test func `IPv6 of the pool is dropped too, also from it`() throws {
+    @Test(arguments: Wall.Material.available)
+    func `IPv6 of the pool is dropped too, also from it`(material: Wall.Material) throws {
         let (lan, mount) = (try LAN(), try PinMount())
         let tables = try Tables(pins: mount.path + "/tables")
-        try raise(around: lan, tables, mount)
+        try raise(around: lan, tables, mount, material)
         try must(
             "ip netns exec \(lan.neighbour.name) bash -c ': > /dev/udp/\(pool.ipv6(at: Who.node))/9; echo x > /dev/udp/\(pool.ipv6(at: Who.node))/9'"
         )
-        #expect(try eventually { try Wall.drops(tables: tables).packets >= 1 })
-        let before = try Wall.drops(tables: tables).packets
+        #expect(
+            try eventually { try Wall.drops(netns: lan.node.descriptor, tables: tables, of: material).packets >= 1 })
+        let before = try Wall.drops(netns: lan.node.descriptor, tables: tables, of: material).packets
         try lan.neighbour.ip("addr add \(pool.ipv4(at: Who.agent))/32 dev lo")
         try lan.neighbour.ip("route add 192.0.2.128/25 via \(LAN.nodeAddress) src \(pool.ipv4(at: Who.agent))")
         try must("ip netns exec \(lan.neighbour.name) bash -c 'echo x > /dev/udp/192.0.2.129/9'")
-        #expect(try eventually { try Wall.drops(tables: tables).packets > before })
+        #expect(
+            try eventually { try Wall.drops(netns: lan.node.descriptor, tables: tables, of: material).packets > before }
+        )
     }
 
-    @Test func `raising the wall again replaces it`() throws {
+    @Test(arguments: Wall.Material.available)
+    func `raising the wall again replaces it`(material: Wall.Material) throws {
         let (lan, mount) = (try LAN(), try PinMount())
         let tables = try Tables(pins: mount.path + "/tables")
-        try raise(around: lan, tables, mount)
-        try raise(around: lan, tables, mount)
+        try raise(around: lan, tables, mount, material)
+        try raise(around: lan, tables, mount, material)
         let refused = try lan.neighbour.connect(to: LAN.meshAddress, port: Who.web)
-        #expect(try eventually { try Wall.drops(tables: tables).packets >= 1 })
+        #expect(
+            try eventually { try Wall.drops(netns: lan.node.descriptor, tables: tables, of: material).packets >= 1 })
         #expect(!refused.isConnected(within: 50))
     }
 
-    @Test(arguments: ["wall4", "wall6", "wall4-out", "wall6-out"])
+    @Test(arguments: Wall.material == .links ? ["wall4", "wall6", "wall4-out", "wall6-out"] : [])
     func `a link that is gone, torn off or another is noticed, and put back`(name: String) throws {
         let (lan, mount) = (try LAN(), try PinMount())
         let tables = try Tables(pins: mount.path + "/tables")
@@ -75,14 +96,14 @@ import Testing
             }
             return nil
         }
-        try raise(around: lan, tables, mount)
+        try raise(around: lan, tables, mount, .links)
         let link = try existing(name, in: pins)
         #expect(bpf_link_detach(link.raw) == 0)
         #expect(complaint() == "`\(pins.file(name))` is not attached")
-        try raise(around: lan, tables, mount)
+        try raise(around: lan, tables, mount, .links)
         try pins.remove(name)
         #expect(complaint() == "`\(pins.file(name))` is gone")
-        try raise(around: lan, tables, mount)
+        try raise(around: lan, tables, mount, .links)
         try pins.replace(name, with: try existing(name == "wall4" ? "wall6" : "wall4", in: pins))
         #expect(complaint() == "`\(pins.file(name))` is another link")
     }
@@ -92,8 +113,38 @@ import Testing
         return link
     }
 
-    private func raise(around lan: LAN, _ tables: borrowing Tables, _ mount: PinMount) throws {
-        try Wall.attach(around: pool, netns: lan.node.descriptor, tables: tables, pins: mount.path + "/wall")
-        try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall")
+    @Test(arguments: [
+        ("flush ruleset", "is gone"), ("delete table inet postern", "is gone"),
+        ("flush chain inet postern leaving", "is not as we made it"),
+        ("insert rule inet postern arriving accept", "is not as we made it"),
+        ("add chain inet postern other", "is not as we made it"),
+    ])
+    func `a table that is changed by others is noticed, and put back`(script: String, complaint: String) throws {
+        let (lan, mount) = (try LAN(), try PinMount())
+        let tables = try Tables(pins: mount.path + "/tables")
+        try raise(around: lan, tables, mount, .table)
+        try must("ip netns exec \(lan.node.name) nft \(script)")
+        let error = #expect(throws: DatapathError.self) {
+            try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall", of: .table)
+        }
+        #expect(error?.cause == "its nftables table `postern` \(complaint)")
+        try raise(around: lan, tables, mount, .table)
+    }
+
+    @Test(.enabled(if: Wall.material == .links))
+    func `links do not fall with the firewall`() throws {
+        let (lan, mount) = (try LAN(), try PinMount())
+        let tables = try Tables(pins: mount.path + "/tables")
+        try raise(around: lan, tables, mount, .links)
+        try must("ip netns exec \(lan.node.name) nft flush ruleset")
+        try Wall.verify(netns: lan.node.descriptor, pins: mount.path + "/wall", of: .links)
+    }
+
+    private func raise(
+        around lan: LAN, _ tables: borrowing Tables, _ mount: PinMount, _ material: Wall.Material
+    ) throws {
+        let (netns, pins) = (lan.node.descriptor, mount.path + "/wall")
+        try Wall.attach(around: pool, netns: netns, tables: tables, pins: pins, of: material)
+        try Wall.verify(netns: netns, pins: pins, of: material)
     }
 }

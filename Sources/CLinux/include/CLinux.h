@@ -10,4 +10,5 @@
 #include "pt_process.h"
 #include "pt_seccomp.h"
 #include "pt_spawn.h"
+#include "pt_tc.h"
 #include "pt_unix.h"

@@ -41,5 +41,14 @@ int pt_bpf_netfilter_stands(int netns, const struct pt_bpf_link *info);
 /* The id of the first program of a device's chain, 0 if the chain is empty. */
 int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program);
 
+/* 1 if the kernel has TCX (from 6.6), 0 if not. */
+int pt_bpf_has_tcx(void);
+
+/* 1 if the kernel has links of programs to netfilter (from 6.4), 0 if not. */
+int pt_bpf_has_netfilter_links(void);
+
+/* The id of a program by its descriptor. */
+int pt_bpf_program_id(int program, uint32_t *id);
+
 /* 1 if the path is on a BPF file system, 0 if not. */
 int pt_bpf_is_bpffs(const char *path);

@@ -164,13 +164,14 @@ static __always_inline enum pt_reason judge_tcp(struct __sk_buff *skb, struct ju
 static __always_inline void remember(const struct judged *it, __u16 far_port, __u16 local_port)
 {
 	struct question question = { it->remote.slot, far_port, local_port };
+	__u64 now = it->moment.now;
 	const __u64 *last;
 
 	if (!it->egress)
 		return;
 	last = bpf_map_lookup_elem(&asked, &question);
-	if (!last || it->moment.now - *last >= PT_REFRESH_NS)
-		bpf_map_update_elem(&asked, &question, &it->moment.now, BPF_ANY);
+	if (!last || now - *last >= PT_REFRESH_NS)
+		bpf_map_update_elem(&asked, &question, &now, BPF_ANY);
 }
 
 /* Who serves may answer; whoever asked hears only answers to what it asked. */

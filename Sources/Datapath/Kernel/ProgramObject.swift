@@ -80,7 +80,13 @@ internal import Glibc
     /// A descriptor of our own of a map that the object made for itself.
     func map(_ name: String) throws(DatapathError) -> Descriptor {
         let found = unsafe bpf_object__find_map_fd_by_name(object, name)
-        let held = try DatapathError.check(found, "find the table `\(name)` of the \(self.name)")
+        return try duplicate(DatapathError.check(found, "find the table `\(name)` of the \(self.name)"))
+    }
+
+    /// A descriptor of our own of a program.
+    func program(_ name: String) throws(DatapathError) -> Descriptor { try duplicate(descriptor(of: name)) }
+
+    private func duplicate(_ held: Int32) throws(DatapathError) -> Descriptor {
         let copy = fcntl(held, F_DUPFD_CLOEXEC, 0)
         guard copy >= 0 else { throw DatapathError("duplicate a descriptor", errno: errno) }
         return Descriptor(owning: copy)
