@@ -52,11 +52,6 @@ extension Parser {
         return expression
     }
 
-    private mutating func skip(_ symbol: Token.Symbol) throws(Diagnostic) -> Bool {
-        guard token.kind == .symbol(symbol) else { return false }
-        try advance()
-        return true
-    }
 }
 
 // MARK: - Relations

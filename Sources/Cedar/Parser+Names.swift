@@ -56,6 +56,13 @@ extension Parser {
         try advance()
     }
 
+    /// Takes the symbol if it is next.
+    mutating func skip(_ symbol: Token.Symbol) throws(Diagnostic) -> Bool {
+        guard token.kind == .symbol(symbol) else { return false }
+        try advance()
+        return true
+    }
+
     mutating func take(word: String) throws(Diagnostic) {
         guard isNext(word) else { throw expected("`\(word)`") }
         try advance()

@@ -185,12 +185,9 @@ extension Parser {
         guard token.kind == .symbol(.openBracket) else { return .within([try action()]) }
         try advance()
         var actions: [EntityUID] = []
-        if token.kind != .symbol(.closeBracket) {
+        while token.kind != .symbol(.closeBracket) {
             actions.append(try action())
-            while token.kind == .symbol(.comma) {
-                try advance()
-                actions.append(try action())
-            }
+            guard try skip(.comma) else { break }
         }
         try take(.closeBracket)
         return .within(actions)

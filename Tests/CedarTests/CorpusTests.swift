@@ -3,43 +3,72 @@ import Testing
 
 @testable import Cedar
 
-/// The conformance cases of the language, where the environment variable `CEDAR_CORPUS` names the folder they were
-/// unpacked to. They are no part of the project.
-@Suite(.enabled(if: Corpus.folder != nil)) struct CorpusTests {
+/// The conformance cases of the language, where the environment variable `CEDAR_CORPUS` names a folder that has them,
+/// unpacked or as archives. They are no part of the project.
+@Suite(.enabled(if: Corpus.named != nil)) struct CorpusTests {
     @Test func `decisions, reasons and errors are those of the reference`() throws {
-        let cases = try Corpus.cases()
+        let corpus = try Corpus()
+        defer { corpus.remove() }
+        let cases = try corpus.cases()
         #expect(!cases.isEmpty)
         var tally = Corpus.Tally()
-        for name in cases { try Corpus.run(name, &tally) }
+        for name in cases { try corpus.run(name, &tally) }
         print(
             "corpus: \(tally.requests) requests of \(cases.count - tally.needSchema) cases agree,",
             "\(tally.needSchema) cases need their schema to be read")
     }
 }
 
-private enum Corpus {
+private struct Corpus {
     struct Tally {
         var requests = 0
         var needSchema = 0
     }
 
-    static let folder = ProcessInfo.processInfo.environment["CEDAR_CORPUS"]
+    static let named = ProcessInfo.processInfo.environment["CEDAR_CORPUS"]
+
+    private let folder: String
+    /// Where archives were unpacked to.
+    private let temporary: String?
+
+    init() throws {
+        let named = try #require(Self.named)
+        let archives = try FileManager.default.contentsOfDirectory(atPath: named).filter { $0.hasSuffix(".tar.xz") }
+        guard !archives.isEmpty else {
+            (folder, temporary) = (named, nil)
+            return
+        }
+        let unpacked = NSTemporaryDirectory() + "cedar-corpus-\(UUID())"
+        try FileManager.default.createDirectory(atPath: unpacked, withIntermediateDirectories: true)
+        (folder, temporary) = (unpacked, unpacked)
+        for archive in archives {
+            let tar = Process()
+            tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            tar.arguments = ["tar", "-xJf", "\(named)/\(archive)", "-C", unpacked]
+            try tar.run()
+            tar.waitUntilExit()
+            #expect(tar.terminationStatus == 0, "cannot unpack \(archive)")
+        }
+    }
+
+    func remove() {
+        if let temporary { try? FileManager.default.removeItem(atPath: temporary) }
+    }
 
     /// Paths of the cases, from the folder.
-    static func cases() throws -> [String] {
-        let folder = try #require(folder)
+    func cases() throws -> [String] {
         let files = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
         return try files.filter { $0.hasSuffix(".json") && !$0.hasSuffix(".entities.json") }.sorted().filter {
             try JSON(parsing: text($0)).field("requests") != nil
         }
     }
 
-    static func run(_ name: String, _ tally: inout Tally) throws {
+    func run(_ name: String, _ tally: inout Tally) throws {
         let json = try JSON(parsing: text(name))
         let policies = try PolicySet(parsing: text(json.string("policies")))
         let entitiesText = try text(json.string("entities"))
         // Without the schema such an entity would be a record.
-        if needsSchema(try JSON(parsing: entitiesText)) {
+        if Self.needsSchema(try JSON(parsing: entitiesText)) {
             tally.needSchema += 1
             return
         }
@@ -77,8 +106,8 @@ private enum Corpus {
         }
     }
 
-    private static func text(_ path: String) throws -> String {
-        try String(contentsOfFile: try #require(folder) + "/" + path, encoding: .utf8)
+    private func text(_ path: String) throws -> String {
+        try String(contentsOfFile: folder + "/" + path, encoding: .utf8)
     }
 }
 

@@ -43,8 +43,8 @@ import Testing
             "1:28: an action is an entity of type `Action`, not `Agent`"
         ),
         (
-            "permit(principal,action in [Action::\"x\",],resource);",
-            #"1:41: expected an entity such as `Agent::"name"`, found `]`"#
+            "permit(principal,action in [Action::\"x\",,],resource);",
+            #"1:41: expected an entity such as `Agent::"name"`, found `,`"#
         ),
         ("permit(principal == Agent,action,resource);", "1:26: expected `::` and the entity's id in quotes, found `,`"),
         ("permit(principal == Agent::,action,resource);", "1:28: expected the entity's id in quotes, found `,`"),

@@ -43,6 +43,7 @@ import Testing
             "in [Action::\"a\", Action::\"b\"]",
             .within([EntityUID(type: "Action", id: "a"), EntityUID(type: "Action", id: "b")])
         ),
+        ("in [Action::\"a\",]", .within([EntityUID(type: "Action", id: "a")])),
         ("in []", .within([])),
     ])
     func `action takes every form of a scope`(form: String, constraint: ActionConstraint) throws {

@@ -85,8 +85,18 @@ extension Authorizer {
                 .possibilities(of: policy).areOne
         }
         guard start.milliseconds < .max, !isProved(before: .max) else { return .max }
-        // What is proved of a span is proved of every shorter one, so the last can be searched for by halves.
+        // What is proved of a span is proved of every shorter one, so the last can be searched for by halves. Most
+        // changes are near, so the span to search grows from the horizon.
         var (proved, open) = (start.milliseconds + 1, Int64.max)
+        var (step, overflow) = (frame.horizon.milliseconds, false)
+        while !overflow, case (let end, false) = start.milliseconds.addingReportingOverflow(step) {
+            guard isProved(before: end) else {
+                open = end
+                break
+            }
+            proved = end
+            (step, overflow) = step.multipliedReportingOverflow(by: 16)
+        }
         while proved + 1 < open {
             // The distance may be more than half of all numbers.
             let middle = proved &+ Int64(UInt64(bitPattern: open &- proved) / 2)
