@@ -121,6 +121,11 @@ let package = Package(
             dependencies: ["PosternCoordinator", "Mesh", arguments, lifecycle, signals, logging],
             swiftSettings: strict),
 
+        // Measuring: what scripts/bench runs.
+        .executableTarget(
+            name: "bench-datapath", dependencies: ["Datapath", "Mesh"], exclude: ["BPF"], swiftSettings: strict,
+            plugins: ["EmbedBPF"]),
+
         // Building: eBPF C to bytes in Swift.
         .executableTarget(name: "embed-bpf", swiftSettings: strict),
         .plugin(name: "EmbedBPF", capability: .buildTool(), dependencies: ["embed-bpf"]),

@@ -76,6 +76,7 @@ struct House {
         Room(
             "postern-coordinator", ours: ["PosternCoordinator", "Mesh"], libraries: program,
             "a program is arguments and wiring"),
+        Room("bench-datapath", ours: ["Datapath", "Mesh"], libraries: linux, "what is measured is what is carried"),
         Room("embed-bpf", "a build tool runs before anything of ours is built"),
     ])
 
