@@ -34,7 +34,10 @@ package struct ConnectReach: Sendable {
         package init(of document: PolicyDocument) throws(AuthorizationError) {
             let snapshot = try PolicySnapshot(policies: [document], agents: [], services: [], nodes: [])
             rules = snapshot.policies.policies.compactMap { policy in
-                policy.scope.action.matches(MeshAction.connect.entity, in: snapshot.entities) ? Rule(policy) : nil
+                // A forbid with a condition may not hold one day.
+                guard policy.effect == .permit || policy.conditions.isEmpty else { return nil }
+                guard policy.scope.action.matches(MeshAction.connect.entity, in: snapshot.entities) else { return nil }
+                return Rule(policy)
             }
         }
     }

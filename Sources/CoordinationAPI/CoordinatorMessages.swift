@@ -228,7 +228,8 @@ package struct Registry: Codable, Equatable, Sendable {
 
 /// Why the coordinator refused.
 package struct ErrorResponse: Codable, Error, Equatable, Sendable, CustomStringConvertible {
-    /// A word that programs may rely on: `invalid`, `unauthenticated`, `forbidden`, `missing`, `conflict`, `busy`, `internal`.
+    /// A word that programs may rely on: `invalid`, `unauthenticated`, `forbidden`, `missing`, `conflict`, `busy`,
+    /// `unavailable`, `internal`.
     package let code: String
     /// A sentence for people.
     package let message: String

@@ -1,5 +1,13 @@
+package import Crypto
+package import Mesh
 import SwiftASN1
 import X509
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// A certificate as it travels: well formed, and believed by nobody yet.
 package struct EncodedCertificate: Hashable, Sendable {
@@ -34,6 +42,20 @@ package struct EncodedCertificate: Hashable, Sendable {
         }
         (parsed, der) = (certificate, serializer.serializedBytes)
     }
+
+    /// The key that it speaks of, whoever issued it.
+    package var publicKey: P256.Signing.PublicKey {
+        get throws(IdentityError) {
+            guard let key = P256.Signing.PublicKey(parsed.publicKey) else {
+                throw .unreadable("the certificate", because: "its key is not of P-256")
+            }
+            return key
+        }
+    }
+
+    /// From when and until when it says to be valid, whoever issued it.
+    package var validFrom: Timestamp { Timestamp(parsed.notValidBefore) }
+    package var validUntil: Timestamp { Timestamp(parsed.notValidAfter) }
 
     package var pem: String {
         PEMDocument(type: Certificate.defaultPEMDiscriminator, derBytes: der).pemString + "\n"

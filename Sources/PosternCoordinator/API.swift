@@ -36,16 +36,33 @@ struct API: HTTPResponder {
         switch route {
         case .ca: return coordinator.caCertificate.response
         case .join: return try await coordinator.join(try await message(request, route)).response
+        case .joinChallenge: return try coordinator.challenge(try await message(request, route)).response
         default: break
         }
         let caller = try await callers.caller(on: connection.channel, now: coordinator.now())
         switch route {
-        case .ca, .join: preconditionFailure("these were answered before anybody was asked who he is")
+        case .ca, .join, .joinChallenge:
+            preconditionFailure("these were answered before anybody was asked who he is")
         case .map:
             let node = try caller.node()
+            let (epoch, version) = (try query.number("epoch"), try query.number("version"))
+            if epoch != nil || version != nil {
+                return stream(try coordinator.stream(for: node, epoch: epoch, version: version), on: connection)
+            }
             return try await coordinator.map(
                 for: node.name, have: try query.number("have"), applied: try query.number("applied")
             ).response
+        case .applied:
+            let node = try caller.node()
+            return coordinator.record(try await message(request, route), by: node.name).response
+        case .updateNode:
+            let node = try caller.node()
+            return try await coordinator.update(try await message(request, route), of: node.name, key: node.key)
+                .response
+        case .renewCertificate:
+            let node = try caller.node()
+            return try await coordinator.renew(try await message(request, route), of: node.name, key: node.key)
+                .response
         case .confirmations:
             _ = try caller.node()
             return try await coordinator.confirmations(of: query.number("version"), by: query.all("node")).response
@@ -58,11 +75,35 @@ struct API: HTTPResponder {
             return try await coordinator.change(try await message(request, route)).response
         case .registry:
             _ = try caller.admin()
-            return try await coordinator.registry().response
+            return try coordinator.registry().response
+        case .statements:
+            _ = try caller.admin()
+            return coordinator.statements().response
+        case .adminCertificate:
+            _ = try caller.admin()
+            return try coordinator.certify(try await message(request, route)).response
         case .addJoinToken:
             _ = try caller.admin()
             return try await coordinator.addJoinToken(try await message(request, route)).response
         }
+    }
+
+    /// An answer that does not end: one event a line, as they come.
+    private func stream(_ events: MapEvents, on connection: Connection) -> Response {
+        let channel = connection.channel
+        return Response(
+            status: .ok, headers: [.contentType: "application/x-ndjson"],
+            body: ResponseBody { writer in
+                defer { events.close() }
+                channel.closeFuture.whenComplete { _ in events.close() }
+                while let line = try await events.next() {
+                    // Who takes nothing for so long is gone, or wants us to keep it all for him.
+                    let drop = channel.eventLoop.scheduleTask(in: MapEvents.patience) { channel.close(promise: nil) }
+                    defer { drop.cancel() }
+                    try await writer.write(ByteBuffer(bytes: line))
+                }
+                try await writer.finish(nil)
+            })
     }
 
     /// Reads a body, within its bounds of length and time.
@@ -112,6 +153,8 @@ extension Refusal.Kind {
         case .missing: .notFound
         case .conflict: .conflict
         case .full: .serviceUnavailable
+        case .busy: .tooManyRequests
+        case .unwritable: .init(code: 507, reasonPhrase: "Insufficient Storage")
         case .internal: .internalServerError
         }
     }

@@ -1,3 +1,4 @@
+import CoordinationAPI
 import Crypto
 import Identity
 import Mesh
@@ -6,20 +7,25 @@ import NIOSSL
 
 /// Who stands on the other side of a connection.
 enum Caller: Sendable, CustomStringConvertible {
-    case node(NodeName, key: P256.Signing.PublicKey)
+    case node(NodeName, key: P256.Signing.PublicKey, expires: Timestamp)
     case admin(UserName)
 
     var description: String {
         switch self {
-        case .node(let name, _): "node `\(name)`"
+        case .node(let name, _, _): "node `\(name)`"
         case .admin(let name): "admin `\(name)`"
         }
     }
 
-    func node() throws(Refusal) -> (name: NodeName, key: P256.Signing.PublicKey) {
-        guard case .node(let name, let key) = self else { throw .forbidden("only a node may ask for this") }
-        return (name, key)
+    func node() throws(Refusal) -> (name: NodeName, key: P256.Signing.PublicKey, expires: Timestamp) {
+        guard case .node(let name, let key, let expires) = self else {
+            throw .forbidden("only a node may ask for this")
+        }
+        return (name, key, expires)
     }
+
+    /// Nil for an admin.
+    var nodeName: NodeName? { if case .node(let name, _, _) = self { name } else { nil } }
 
     func admin() throws(Refusal) -> UserName {
         guard case .admin(let name) = self else { throw .forbidden("only an admin may ask for this") }
@@ -33,7 +39,7 @@ enum Caller: Sendable, CustomStringConvertible {
 /// a connection may outlive its certificate, and a certificate the registration of its holder.
 struct CallerCheck: Sendable {
     let anchor: TrustAnchor
-    let store: Store
+    let memory: Memory
 
     func caller(on channel: any Channel, now: Timestamp) async throws -> Caller {
         guard let presented = try await channel.nioSSL_peerCertificate().get() else {
@@ -47,12 +53,16 @@ struct CallerCheck: Sendable {
 
         switch verified.id.role {
         case .node(let name):
-            guard try await store.certificate(of: name) == verified.encoded else {
+            guard let node = memory.read({ $0.nodes[name] }),
+                [node.certificate, node.previous].contains(verified.encoded)
+            else {
                 throw Refusal.unauthenticated("the certificate is not the one that node `\(name)` joined with")
             }
-            return .node(name, key: verified.publicKey)
+            return .node(name, key: verified.publicKey, expires: verified.expires)
         case .admin(let name):
-            guard try await store.admins().contains(where: { $0.certificate == verified.encoded }) else {
+            // One admin may have several certificates, of one key: the old one holds until its end.
+            let key = memory.read { $0.statements.chain.admins[name] }
+            guard key == SigningPublicKey(verified.publicKey) else {
                 throw Refusal.unauthenticated("the certificate is not one of an admin of this mesh")
             }
             return .admin(name)

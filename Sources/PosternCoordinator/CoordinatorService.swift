@@ -4,7 +4,6 @@ import Identity
 package import Logging
 package import Mesh
 import NIOCore
-import NIOSSL
 import ServiceLifecycle
 
 #if canImport(FoundationEssentials)
@@ -19,14 +18,20 @@ import ServiceLifecycle
 ///     Caller          who is on the other side of a connection
 ///     Route, API      what a request asks for, and the answer's form
 ///     Coordinator     the steps, one method each:
-///       Enrolment       a machine with a join token becomes a node
+///       Enrolment       a machine with a join token becomes a node, and stays one
+///       Challenges      that it holds its WireGuard key
 ///       Changes         an admin's signed documents become definitions
 ///       Sessions        a node starts, renews and ends its agents' sessions
+///       MapIndex        which nodes' maps a change changes, and in what
+///       MapStreams      who listens, and what he is still to be told; MapEvents writes it
 ///       Confirmations   which node applied which version of the map
+///     StatementSet    all that admins said; a checkpoint (CheckpointFile) is about exactly that
+///     Verification    whether the database is as the checkpoint left it, before anything of it is served
+///     Memory          the registry that was verified, and what became of it
 ///     Store/          all of it on disk, one transaction for each version
 package struct CoordinatorService: Service {
     private let coordinator: Coordinator
-    private let tls: TLSConfiguration
+    private let identity: ServerIdentity
     private let listen: ListenAddress
     private let logger: Logger
     private let ready: @Sendable (_ port: Int) async -> Void
@@ -44,52 +49,34 @@ package struct CoordinatorService: Service {
         }
         let ca = try CertificateAuthority(
             certificatePEM: try PrivateFile.read(state.caCertificate), keyPEM: try PrivateFile.readSecret(state.caKey))
-        let store = try Store(opening: state.database)
-        let settings = try await store.settings()
-        guard settings.domain == ca.mesh else {
-            throw StateError(.read, state.caCertificate, "it is the CA of another mesh, `\(ca.mesh)`")
-        }
-        guard let url = CoordinatorURL(settings.url) else { throw Damage("mesh") }
-        coordinator = Coordinator(
-            ca: ca, settings: settings, store: store, confirmations: Confirmations(), versions: Bell(), holds: holds,
-            now: now, logger: logger)
-        tls = try Self.tls(ca, host: url.host, now: now())
+        let store = try await Store(opening: state, ca: ca, now: now())
+        guard let url = CoordinatorURL(store.settings.url) else { throw Damage("mesh") }
+        coordinator = Coordinator(ca: ca, store: store, holds: holds, now: now, logger: logger)
+        identity = try ServerIdentity(ca: ca, host: url.host, now: now())
         (self.listen, self.logger, self.ready) = (listen, logger, ready)
     }
 
     package func run() async throws {
         let api = API(
-            coordinator: coordinator, callers: CallerCheck(anchor: coordinator.ca.anchor, store: coordinator.store))
+            coordinator: coordinator,
+            callers: CallerCheck(anchor: coordinator.ca.anchor, memory: coordinator.store.memory))
+        let (identity, now) = (identity, coordinator.now)
+        let tls = try identity.configuration(now: now)
         let application = Application(
             responder: api,
             server: try .tls(.http1(configuration: .init(idleTimeout: Self.idleTimeout)), tlsConfiguration: tls),
             configuration: ApplicationConfiguration(
                 address: .hostname(listen.address.description, port: Int(listen.port)),
                 availableConnectionsDelegate: .maximum(Self.maximumConnections, logger: logger)),
-            services: [Sweeper(coordinator: coordinator)],
+            services: [Sweeper(coordinator: coordinator), StreamEnd(memory: coordinator.store.memory)],
             onServerRunning: { [ready] channel in await ready(channel.localAddress?.port ?? 0) },
             logger: logger)
-        do { try await application.run() } catch let error as IOError {
-            throw ListenError(address: listen, reason: systemReason(error.errnoCode))
-        }
+        let end: Result<Void, any Error>
+        do { end = .success(try await application.run()) } catch let error as IOError {
+            end = .failure(ListenError(address: listen, reason: systemReason(error.errnoCode)))
+        } catch { end = .failure(error) }
         try coordinator.store.close()
-    }
-
-    /// TLS 1.3; a certificate is asked for, and if one is shown, the mesh's CA must have issued it. The server's own
-    /// is made at each start, and its key is nowhere on disk.
-    private static func tls(_ ca: CertificateAuthority, host: ServerHost, now: Timestamp) throws -> TLSConfiguration {
-        let key = SigningKey()
-        let certificate = try ca.issueServer(hosts: [host], key: key.publicKey, at: now)
-        var tls = TLSConfiguration.makeServerConfiguration(
-            certificateChain: [.certificate(try NIOSSLCertificate(bytes: certificate.der, format: .der))],
-            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(key.pem.utf8), format: .pem)))
-        tls.minimumTLSVersion = .tlsv13
-        tls.trustRoots = .certificates([try NIOSSLCertificate(bytes: ca.anchor.certificate.der, format: .der)])
-        tls.certificateVerification = .optionalVerification
-        tls.applicationProtocols = ["http/1.1"]
-        // A caller that does not say goodbye must not hold up the end of the coordinator.
-        tls.shutdownTimeout = .seconds(1)
-        return tls
+        try end.get()
     }
 }
 
@@ -108,6 +95,16 @@ private struct Sweeper: Service {
                 try? await Task.sleep(for: Self.interval)
             }
         }
+    }
+}
+
+/// Ends the streams of maps, which do not end by themselves, so that the coordinator can.
+private struct StreamEnd: Service {
+    let memory: Memory
+
+    func run() async {
+        try? await gracefulShutdown()
+        memory.endStreams()
     }
 }
 

@@ -31,7 +31,7 @@ package struct Definitions: Equatable, Sendable {
                 throw .invalid("policy document `\(policy.name)` is longer than \(PolicyDocument.maximumLength) bytes")
             }
         case .removal(let entry): return try remove(entry)
-        case .admin: throw .invalid("admins cannot be added yet")
+        case .admin: return
         case .node, .session, .renewal, .sessionEnd, .checkpoint:
             throw .forbidden("a node says this of itself; an admin cannot")
         }
@@ -49,7 +49,8 @@ package struct Definitions: Equatable, Sendable {
             case .agent(let name): agents.removeValue(forKey: name) != nil
             case .service(let name): services.removeValue(forKey: name) != nil
             case .policy(let name): policies.removeValue(forKey: name) != nil
-            case .admin, .node: false
+            case .admin: true  // the chain of admins knows
+            case .node(let name): nodes.remove(name) != nil
             }
         guard found else { throw .missing("there is no \(entry.kind) `\(entry.name)` to remove") }
     }

@@ -26,25 +26,21 @@ package enum Founding {
         try PrivateFile.makeDirectory(state.caDirectory)
         try PrivateFile.write(ca.key.pem, to: state.caKey)
         try PrivateFile.write(ca.anchor.certificate.pem, to: state.caCertificate)
-        let store = try Store(
-            creating: state.database,
-            settings: Store.Settings(domain: mesh, url: url.description, pool: pool),
-            admin: Store.Admin(name: name, certificate: certificate, key: key.publicKey.base64))
-        try store.close()
+        let root = try Envelope(
+            signing: Document(
+                mesh: mesh, madeAt: now,
+                statement: .admin(AdminStatement(name: name, key: SigningPublicKey(key.publicKey)))),
+            with: key.privateKey)
+        try Store.create(
+            state, settings: Store.Settings(domain: mesh, url: url.description, pool: pool), root: root)
+        let chain = try AdminChain(root: root, key: SigningPublicKey(key.publicKey), of: mesh)
+        let checkpoint = StatementSet(chain: chain).checkpoint(epoch: 1, version: 1, now: now)
+        try CheckpointFile.sign(checkpoint, root: SigningPublicKey(key.publicKey), ca: ca, now: now)
+            .prepare(state.checkpoint).commit()
         let file = AdminFile(
             mesh: mesh, url: url.description, ca: ca.anchor.certificate.pem, certificate: certificate.pem, key: key.pem)
         try PrivateFile.write(try JSON.pretty(file) + "\n", to: state.adminFile)
         return Result(
             pool: pool, ca: Fingerprint(of: ca.anchor.certificate.der), admin: Fingerprint(of: key.publicKey))
-    }
-}
-
-extension P256.Signing.PublicKey {
-    /// Uncompressed (SEC 1 §2.3.3), in base64.
-    var base64: String { encodeBase64(Array(x963Representation)) }
-
-    init?(base64 text: String) {
-        guard let bytes = decodeBase64(text), let key = try? Self(x963Representation: bytes) else { return nil }
-        self = key
     }
 }

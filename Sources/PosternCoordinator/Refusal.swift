@@ -3,7 +3,8 @@ import CoordinationAPI
 /// Why the coordinator does not do what it was asked.
 package struct Refusal: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Kind: Equatable, Sendable {
-        case invalid, tooLarge, tooSlow, wrongMethod, unauthenticated, forbidden, missing, conflict, full, `internal`
+        case invalid, tooLarge, tooSlow, wrongMethod, unauthenticated, forbidden, missing, conflict, full, busy,
+            unwritable, `internal`
     }
 
     package let kind: Kind
@@ -29,6 +30,8 @@ package struct Refusal: Error, Equatable, Sendable, CustomStringConvertible {
             case .forbidden: "forbidden"
             case .missing: "missing"
             case .conflict, .full: "conflict"
+            case .busy: "busy"
+            case .unwritable: "unavailable"
             case .internal: "internal"
             }
         return ErrorResponse(code: code, message: message)

@@ -6,12 +6,18 @@ import Mesh
 enum Route: Equatable, Sendable {
     case ca
     case join
+    case joinChallenge
     case map
+    case applied
+    case updateNode
+    case renewCertificate
     case startSession
     case endSession(SessionID)
     case confirmations
     case change
     case registry
+    case statements
+    case adminCertificate
     case addJoinToken
 
     init(_ method: HTTPRequest.Method, _ path: String) throws(Refusal) {
@@ -29,11 +35,17 @@ enum Route: Equatable, Sendable {
         switch path {
         case ["ca"]: (.get, .ca)
         case ["join"]: (.post, .join)
+        case ["join", "challenge"]: (.post, .joinChallenge)
         case ["map"]: (.get, .map)
+        case ["applied"]: (.post, .applied)
+        case ["node"]: (.post, .updateNode)
+        case ["node", "certificate"]: (.post, .renewCertificate)
         case ["sessions"]: (.post, .startSession)
         case ["confirmations"]: (.get, .confirmations)
         case ["changes"]: (.post, .change)
         case ["registry"]: (.get, .registry)
+        case ["statements"]: (.get, .statements)
+        case ["admin-certificates"]: (.post, .adminCertificate)
         case ["join-tokens"]: (.post, .addJoinToken)
         default: endOfSession(path)
         }
@@ -48,8 +60,9 @@ enum Route: Equatable, Sendable {
     var bodyLimit: Int {
         switch self {
         case .change: BodyLimit.request
-        case .join, .startSession, .addJoinToken: 65_536
-        case .ca, .map, .endSession, .confirmations, .registry: 0
+        case .join, .startSession, .addJoinToken, .updateNode, .renewCertificate, .adminCertificate: 65_536
+        case .joinChallenge, .applied: 1024
+        case .ca, .map, .endSession, .confirmations, .registry, .statements: 0
         }
     }
 }

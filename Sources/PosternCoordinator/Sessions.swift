@@ -11,10 +11,25 @@ package enum SessionLimit {
     package static let perNode = 4096
 }
 
-/// A session that its own node asks for; what is left is the registry's say.
+/// What a node says of a session of its own; what is left is the registry's say.
 package struct SessionClaim: Sendable {
-    package let statement: SessionStatement
+    package enum Kind: Equatable, Sendable {
+        /// The session starts, goes on, or has another key.
+        case statement(SessionStatement)
+        case renewal(SessionRenewal)
+    }
+
+    package let kind: Kind
+    package let node: NodeName
+    package let madeAt: Timestamp
     package let envelope: Envelope
+
+    package var id: SessionID {
+        switch kind {
+        case .statement(let statement): statement.id
+        case .renewal(let renewal): renewal.id
+        }
+    }
 
     package init(
         _ envelope: Envelope, node: NodeName, key: P256.Signing.PublicKey, mesh: MeshDomain, pool: AddressPool,
@@ -24,32 +39,19 @@ package struct SessionClaim: Sendable {
         do { document = try envelope.document(signedByOneOf: [key], of: mesh) } catch {
             throw .invalid("the session's statement is refused: \(error)")
         }
-        guard case .session(let statement) = document.statement else {
-            throw .invalid("the signed statement is not one of a session")
-        }
-        guard statement.node == node else {
-            throw .forbidden("node `\(node)` cannot start a session on node `\(statement.node)`")
-        }
         try Freshness.check(document.madeAt, now: now)
-        try PeerRules.check(statement.key)
-        for endpoint in statement.endpoints { try PeerRules.check(endpoint, pool: pool) }
-        (self.statement, self.envelope) = (statement, envelope)
-    }
-}
-
-/// A session as the registry keeps it.
-package struct SessionRecord: Equatable, Sendable {
-    package let agent: AgentName
-    package let node: NodeName
-    package let key: WireGuardPublicKey
-    package let started: Timestamp
-    package let expires: Timestamp
-
-    package init(
-        agent: AgentName, node: NodeName, key: WireGuardPublicKey, started: Timestamp, expires: Timestamp
-    ) {
-        (self.agent, self.node, self.key) = (agent, node, key)
-        (self.started, self.expires) = (started, expires)
+        switch document.statement {
+        case .session(let statement):
+            guard statement.node == node else {
+                throw .forbidden("node `\(node)` cannot start a session on node `\(statement.node)`")
+            }
+            try PeerRules.check(statement.key)
+            for endpoint in statement.endpoints { try PeerRules.check(endpoint, pool: pool) }
+            kind = .statement(statement)
+        case .renewal(let renewal): kind = .renewal(renewal)
+        default: throw .invalid("the signed statement is not one of a session")
+        }
+        (self.node, self.madeAt, self.envelope) = (node, document.madeAt, envelope)
     }
 }
 
@@ -63,46 +65,78 @@ package struct SessionFacts: Sendable {
     package var keyTaken: Bool
     package var sessionsOfNode: Int
     package var free: MeshOffset?
+    /// Until then a session whose lease ran out may be renewed still: while the coordinator was away, it could not be.
+    package var grace: Timestamp
 
     package init(
         agents: [AgentName: AgentDefinition], existing: SessionRecord?, keyTaken: Bool, sessionsOfNode: Int,
-        free: MeshOffset?
+        free: MeshOffset?, grace: Timestamp = Timestamp(rawValue: .min)
     ) {
         (self.agents, self.existing, self.keyTaken) = (agents, existing, keyTaken)
-        (self.sessionsOfNode, self.free) = (sessionsOfNode, free)
+        (self.sessionsOfNode, self.free, self.grace) = (sessionsOfNode, free, grace)
     }
 }
 
-/// What becomes of a claim: a new peer, or a longer lease of the one there is.
+/// What becomes of a claim: a new peer, or a longer lease of the one there is, whose statement may be another.
 package enum SessionPlace: Equatable, Sendable {
     case new(MeshOffset, expires: Timestamp)
     case renewed(expires: Timestamp)
+    /// What the session says of itself is replaced: its key, or its places.
+    case restated(expires: Timestamp)
 }
 
 package enum Sessions {
     package static func decide(
         _ claim: SessionClaim, _ facts: SessionFacts, now: Timestamp
     ) throws(Refusal) -> SessionPlace {
-        let wanted = claim.statement
-        try mayRun(wanted.agent, on: wanted.node, facts.agents)
-        guard !facts.keyTaken else { throw .conflict("the WireGuard key is another peer's") }
-        if let existing = facts.existing {
-            guard (existing.agent, existing.node, existing.key) == (wanted.agent, wanted.node, wanted.key) else {
-                throw .conflict("there is another session of the id `\(wanted.id)`")
+        switch claim.kind {
+        case .statement(let wanted):
+            try mayRun(wanted.agent, on: wanted.node, facts.agents)
+            guard !facts.keyTaken else { throw .conflict("the WireGuard key is another peer's") }
+            if let existing = facts.existing {
+                return .restated(expires: try restate(wanted, claim.madeAt, existing, facts, now: now))
             }
-            let end = existing.started + SessionLimit.maximum
-            guard now < end else { throw .forbidden("session `\(wanted.id)` reached its longest duration at \(end)") }
-            // An ended one may be in the registry still, until the next sweep; nobody revives what is dead everywhere else.
-            guard now < existing.expires else {
-                throw .forbidden("session `\(wanted.id)` was not renewed before its lease ended at \(existing.expires)")
+            guard facts.sessionsOfNode < SessionLimit.perNode else {
+                throw Refusal(
+                    .full, "node `\(wanted.node)` has \(SessionLimit.perNode) sessions, and cannot have more")
             }
-            return .renewed(expires: min(now + SessionLimit.lease, end))
+            guard let free = facts.free else { throw Refusal(.full, "the mesh has no free address") }
+            return .new(free, expires: now + SessionLimit.lease)
+        case .renewal(let renewal):
+            // To a node, another node's session does not exist: it learns nothing of it.
+            guard let existing = facts.existing, existing.statement.node == claim.node else {
+                throw .missing("there is no session `\(renewal.id)`")
+            }
+            try mayRun(existing.statement.agent, on: claim.node, facts.agents)
+            return .renewed(expires: try lease(of: existing, upTo: renewal.expires, facts, now: now))
         }
-        guard facts.sessionsOfNode < SessionLimit.perNode else {
-            throw Refusal(.full, "node `\(wanted.node)` has \(SessionLimit.perNode) sessions, and cannot have more")
+    }
+
+    private static func restate(
+        _ wanted: SessionStatement, _ madeAt: Timestamp, _ existing: SessionRecord, _ facts: SessionFacts,
+        now: Timestamp
+    ) throws(Refusal) -> Timestamp {
+        guard (existing.statement.agent, existing.statement.node) == (wanted.agent, wanted.node) else {
+            throw .conflict("there is another session of the id `\(wanted.id)`")
         }
-        guard let free = facts.free else { throw Refusal(.full, "the mesh has no free address") }
-        return .new(free, expires: now + SessionLimit.lease)
+        guard madeAt > existing.madeAt else {
+            throw .conflict("session `\(wanted.id)` was spoken of at \(existing.madeAt), which is not before \(madeAt)")
+        }
+        return try lease(of: existing, upTo: now + SessionLimit.lease, facts, now: now)
+    }
+
+    private static func lease(
+        of session: SessionRecord, upTo wanted: Timestamp, _ facts: SessionFacts, now: Timestamp
+    ) throws(Refusal) -> Timestamp {
+        let id = session.statement.id
+        guard now < session.maximum else {
+            throw .forbidden("session `\(id)` reached its longest duration at \(session.maximum)")
+        }
+        // An ended one may be in the registry still, until the next sweep; nobody revives what is dead everywhere else.
+        guard now < session.expires || now < facts.grace else {
+            throw .forbidden("session `\(id)` was not renewed before its lease ended at \(session.expires)")
+        }
+        return max(session.expires, min(wanted, now + SessionLimit.lease, session.maximum))
     }
 
     /// Whether the definitions let an agent run on a node. A crew that is disabled disables those below it.

@@ -17,6 +17,7 @@ package struct StateDirectory: Sendable {
     package var caDirectory: String { "\(path)/ca" }
     package var caCertificate: String { "\(path)/ca/ca.pem" }
     package var caKey: String { "\(path)/ca/ca.key" }
+    package var checkpoint: String { "\(path)/ca/checkpoint.json" }
     package var database: String { "\(path)/coordinator.sqlite" }
     package var adminFile: String { "\(path)/admin.json" }
 }
@@ -59,7 +60,39 @@ enum PrivateFile {
     }
 
     static func write(_ text: String, to path: String) throws(StateError) {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        try write(text, to: path, flags: O_EXCL)
+    }
+
+    /// A file that is written, and shall stand in the place of another.
+    struct Replacement {
+        let path: String
+        fileprivate var temporary: String { "\(path).new" }
+
+        /// Puts it there. After a crash there is the old file or the new one.
+        consuming func commit() throws(StateError) {
+            guard unsafe rename(temporary, path) == 0 else { throw StateError(.write, path, errno: errno) }
+            let directory = unsafe open(
+                path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            guard directory >= 0 else { throw StateError(.write, path, errno: errno) }
+            defer { close(directory) }
+            guard fsync(directory) == 0 else { throw StateError(.write, path, errno: errno) }
+        }
+
+        consuming func cancel() { _ = unsafe unlink(temporary) }
+    }
+
+    /// Writes what shall replace a file, in full and onto the disk.
+    static func prepare(_ text: String, for path: String) throws(StateError) -> Replacement {
+        let replacement = Replacement(path: path)
+        do { try write(text, to: replacement.temporary, flags: O_TRUNC) } catch {
+            replacement.cancel()
+            throw error
+        }
+        return replacement
+    }
+
+    private static func write(_ text: String, to path: String, flags: Int32) throws(StateError) {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0o600)
         guard descriptor >= 0 else { throw StateError(.write, path, errno: errno) }
         defer { close(descriptor) }
         var rest = Array(text.utf8)[...]

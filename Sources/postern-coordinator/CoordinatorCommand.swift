@@ -18,7 +18,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
             Exit codes: 0 it was done; 1 it could not be done, and standard error says why; 64 wrong usage.
             """,
         version: "0.1.0",
-        subcommands: [Init.self, Serve.self])
+        subcommands: [Init.self, Serve.self, Restore.self])
 }
 
 /// Runs a command's work; an error becomes one sentence on standard error and exit code 1.

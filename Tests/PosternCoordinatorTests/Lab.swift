@@ -123,9 +123,13 @@ func withCoordinator(
 final class TemporaryDirectory: Sendable {
     let state: StateDirectory
 
-    init(now: Timestamp = systemTime()) throws {
+    convenience init(now: Timestamp = systemTime()) throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "postern-\(UUID().uuidString)")
-        state = StateDirectory(path.path(percentEncoded: false))
+        try self.init(at: path.path(percentEncoded: false), now: now)
+    }
+
+    init(at path: String, now: Timestamp = systemTime()) throws {
+        state = StateDirectory(path)
         _ = try Founding.found(
             try MeshDomain("acme.example"), at: try #require(CoordinatorURL("https://127.0.0.1:8443")),
             admin: try UserName("ann"), in: state, now: now)
@@ -137,7 +141,11 @@ final class TemporaryDirectory: Sendable {
 /// The system's time, and what a test adds to it.
 final class TestClock: Sendable {
     private let offset = Mutex(Duration.zero)
-    var now: Timestamp { systemTime() + offset.withLock { $0 } }
+    private let stopped = Mutex<Timestamp?>(nil)
+    var now: Timestamp { (stopped.withLock { $0 } ?? systemTime()) + offset.withLock { $0 } }
+
+    /// From here on only `advance` moves it.
+    func stop() { stopped.withLock { $0 = systemTime() } }
     func advance(by span: Duration) { offset.withLock { $0 += span } }
 }
 
@@ -154,11 +162,13 @@ struct TestNode: Sendable {
         .node(NodeStatement(name: name, key: key ?? self.key, endpoints: [try #require(Endpoint(endpoint))]))
     }
 
-    func request(_ secret: String, in lab: Lab, statement: Statement? = nil) throws -> JoinRequest {
+    func request(
+        _ secret: String, in lab: Lab, statement: Statement? = nil, proof: PossessionProof? = nil
+    ) throws -> JoinRequest {
         JoinRequest(
             secret: secret,
             request: try CertificateRequest.make(with: tls, for: SPIFFEID(mesh: lab.mesh, role: .node(name))),
-            statement: try lab.signed(statement ?? self.statement(), by: tls))
+            statement: try lab.signed(statement ?? self.statement(), by: tls), proof: proof)
     }
 
     func session(

@@ -9,6 +9,12 @@ import Testing
     @Test func `a node gets the map with what it needs to check it`() async throws {
         try await withCoordinator { lab in
             let (one, two) = (try await lab.join("web-1"), try await lab.join("web-2"))
+            // Each has a service that agents of the other may call.
+            _ = try await lab.change(
+                try agent("a", nodes: [one.name, two.name]), try service("x", on: "web-1"),
+                try service("y", on: "web-2"),
+                try policy("permit (principal, action, resource);")
+            ).read(VersionResponse.self)
             let asked = lab.clock.now
             let response = try await lab.nodeClient(one).get("/v1/map").read(MapResponse.self)
             #expect(response.issuedAt >= asked)

@@ -79,7 +79,7 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
     @Test func `the last lease ends with the longest duration`() throws {
         let claim = try claim()
         let facts = try facts(of: claim, started: now + .seconds(-8 * 3600 + 60), expires: now + .seconds(30))
-        #expect(try Sessions.decide(claim, facts, now: now) == .renewed(expires: now + .seconds(60)))
+        #expect(try Sessions.decide(claim, facts, now: now) == .restated(expires: now + .seconds(60)))
     }
 
     @Test func `a lease that has ended is not renewed`() throws {
@@ -87,7 +87,33 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
         let facts = try facts(of: claim, started: now + .seconds(-900), expires: now)
         #expect(throws: Refusal.self) { try Sessions.decide(claim, facts, now: now) }
         let before = now + .milliseconds(-1)
-        #expect(try Sessions.decide(claim, facts, now: before) == .renewed(expires: before + SessionLimit.lease))
+        #expect(try Sessions.decide(claim, facts, now: before) == .restated(expires: before + SessionLimit.lease))
+    }
+
+    @Test func `a lease that ended while the coordinator was away is renewed in its first minute`() throws {
+        let claim = try claim()
+        var facts = try facts(of: claim, started: now + .seconds(-3600), expires: now + .seconds(-1800))
+        facts.grace = now + .seconds(1)
+        #expect(try Sessions.decide(claim, facts, now: now) == .restated(expires: now + SessionLimit.lease))
+        facts.grace = now
+        #expect(throws: Refusal.self) { try Sessions.decide(claim, facts, now: now) }
+        // Its longest duration is its longest, whoever was away.
+        let old = try self.facts(of: claim, started: now + .seconds(-8 * 3600), expires: now + .seconds(-60))
+        facts.existing = old.existing
+        facts.grace = now + .seconds(1)
+        #expect(throws: Refusal.self) { try Sessions.decide(claim, facts, now: now) }
+    }
+
+    @Test func `a bucket gives what it holds at once, and then so much a second`() {
+        var bucket = TokenBucket(capacity: 5, perSecond: 2, now: now)
+        func taken(_ count: Int, after span: Duration) -> Int {
+            (0..<count).reduce(0) { sum, _ in sum + (bucket.take(now: now + span) ? 1 : 0) }
+        }
+        let counts = [
+            taken(6, after: .zero), taken(1, after: .milliseconds(499)), taken(2, after: .milliseconds(500)),
+            taken(1, after: .seconds(-3600)), taken(9, after: .seconds(3600)),
+        ]
+        #expect(counts == [5, 0, 1, 0, 5])
     }
 
     @Test func `lineage is the agent and all above it`() throws {
@@ -128,10 +154,16 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
     private func facts(of claim: SessionClaim, started: Timestamp, expires: Timestamp) throws -> SessionFacts {
         SessionFacts(
             agents: [try AgentName("a"): try definition()],
-            existing: SessionRecord(
-                agent: claim.statement.agent, node: claim.statement.node, key: claim.statement.key, started: started,
-                expires: expires),
+            existing: try record(of: claim, started: started, expires: expires),
             keyTaken: false, sessionsOfNode: 1, free: nil)
+    }
+
+    private func record(of claim: SessionClaim, started: Timestamp, expires: Timestamp) throws -> SessionRecord {
+        guard case .statement(let statement) = claim.kind else { throw Refusal.invalid("it is a renewal") }
+        return SessionRecord(
+            statement: statement, madeAt: claim.madeAt + .seconds(-1), envelope: claim.envelope,
+            peer: try #require(PeerID(rawValue: 3)), offset: try #require(MeshOffset(rawValue: 3)), started: started,
+            expires: expires)
     }
 
     private func definition() throws -> AgentDefinition {

@@ -15,12 +15,12 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
     let ca: CertificateAuthority
     let admin: SigningKey
 
-    init() throws {
+    init() async throws {
         directory = try TemporaryDirectory(now: start)
-        store = try Store(opening: directory.state.database)
         ca = try CertificateAuthority(
             certificatePEM: try PrivateFile.read(directory.state.caCertificate),
             keyPEM: try PrivateFile.read(directory.state.caKey))
+        store = try await Store(opening: directory.state, ca: ca, now: start)
         let file = try AdminFile(parsing: Array(try PrivateFile.read(directory.state.adminFile).utf8))
         admin = try SigningKey(pem: file.key)
     }
@@ -55,34 +55,36 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
         let node = try await enrol("web-1", at: start)
         try await define(.agent(definition("a", on: node)), at: start)
         _ = try await startSession(on: node, at: start)
-        let version = try await store.version()
+        let version = self.version
         #expect(try await store.sweep(now: start + SessionLimit.lease + .milliseconds(-1)) == nil)
         #expect(try await store.sweep(now: start + SessionLimit.lease) == version + 1)
         #expect(try await store.sweep(now: start + SessionLimit.lease) == nil)
-        #expect(try await store.map(of: try await store.settings()).sessions.isEmpty)
+        #expect(store.memory.read { $0.sessions.isEmpty && $0.index.contents.sessions.isEmpty })
     }
 
     @Test func `a change that fails leaves nothing behind`() async throws {
         let node = try await enrol("web-1", at: start)
-        let before = try await store.map(of: try await store.settings())
+        let before = store.memory.read { $0.index.contents }
+        let version = self.version
         let good = try signed(.agent(definition("a", on: node)), at: start)
         let bad = try signed(.removal(.service(try ServiceName("nothing"))), at: start)
         for documents in [[good, bad], [bad, good]] {
-            let change = try change(documents, at: start)
-            await #expect(throws: Refusal.self) { try await store.make(change, now: start) }
+            await #expect(throws: Refusal.self) {
+                try await store.make(ChangeRequest(documents: documents), now: start)
+            }
         }
-        #expect(try await store.map(of: try await store.settings()) == before)
-        #expect(try await store.make(try change([good], at: start), now: start) == before.version + 1)
+        #expect(store.memory.read { $0.index.contents } == before)
+        #expect(try await store.make(ChangeRequest(documents: [good]), now: start) == version + 1)
     }
 
     @Test func `a certificate that cannot be issued uses up no token`() async throws {
         struct Failure: Error {}
         let claim = try await claim("web-1", at: start)
-        let before = try await store.version()
+        let before = version
         await #expect(throws: Failure.self) { try await store.enrol(claim, now: start) { throw Failure() } }
-        #expect(try await store.version() == before)
+        #expect(version == before)
         _ = try await store.enrol(claim, now: start) { try issue(claim) }
-        #expect(try await store.version() == before + 1)
+        #expect(version == before + 1)
     }
 
     @Test func `what was changed is written down for good`() async throws {
@@ -94,16 +96,15 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
 
     @Test func `opening again changes nothing`() async throws {
         _ = try await enrol("web-1", at: start)
-        let again = try Store(opening: directory.state.database)
-        #expect(
-            try await again.map(of: try await again.settings()) == store.map(of: try await store.settings()))
+        let again = try await Store(opening: directory.state, ca: ca, now: start)
+        #expect(again.memory.read { $0.index.contents } == store.memory.read { $0.index.contents })
     }
 
     // MARK: Steps
 
     private func claim(_ name: String, at now: Timestamp) async throws -> JoinClaim {
         let (node, secret) = (try TestNode(name), TokenSecret())
-        let settings = try await store.settings()
+        let settings = store.settings
         try await store.add(JoinTokenRecord(node: nil, expires: now + .seconds(60), usedAt: nil), digest: secret.digest)
         let id = SPIFFEID(mesh: settings.domain, role: .node(node.name))
         let document = Document(mesh: settings.domain, madeAt: now, statement: try node.statement())
@@ -126,7 +127,7 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
     private func startSession(
         on node: NodeName, at now: Timestamp
     ) async throws -> (id: SessionID, response: SessionResponse) {
-        let (id, key, settings) = (testSession(), SigningKey(), try await store.settings())
+        let (id, key, settings) = (testSession(), SigningKey(), store.settings)
         let statement = SessionStatement(
             id: id, agent: try AgentName("a"), node: node, key: testKey(),
             endpoints: [try #require(Endpoint("192.0.2.7:51900"))])
@@ -142,7 +143,7 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
     }
 
     private func define(_ statement: CoordinationAPI.Statement, at now: Timestamp) async throws {
-        _ = try await store.make(try change([try signed(statement, at: now)], at: now), now: now)
+        _ = try await store.make(ChangeRequest(documents: [try signed(statement, at: now)]), now: now)
     }
 
     private func signed(_ statement: CoordinationAPI.Statement, at now: Timestamp) throws -> Envelope {
@@ -150,9 +151,7 @@ private let start = Timestamp(rawValue: 1_800_000_000_000)
             signing: Document(mesh: ca.mesh, madeAt: now, statement: statement), with: admin.privateKey)
     }
 
-    private func change(_ documents: [Envelope], at now: Timestamp) throws -> Change {
-        try Change(ChangeRequest(documents: documents), admins: [admin.publicKey], mesh: ca.mesh, now: now)
-    }
+    private var version: UInt64 { store.memory.read { $0.index.version } }
 
     /// As if every address that was never given had been.
     private func giveAllPlaces() async throws {

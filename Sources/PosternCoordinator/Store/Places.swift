@@ -35,13 +35,37 @@ extension Database {
         return peer
     }
 
-    func isTaken(_ key: WireGuardPublicKey, exceptBy session: SessionID? = nil) throws -> Bool {
-        try Bool.fetchOne(
+    /// Leaves out numbers and addresses that were given after a copy of this database was made.
+    func leaveGap(now: Timestamp) throws {
+        try execute(sql: "UPDATE mesh SET next_peer = min(next_peer + ?, 4294967296)", arguments: [Self.gap])
+        let last = try Int64.fetchOne(self, sql: "SELECT MAX(place) FROM places") ?? 0
+        let next = min(last + Self.placeGap, Int64(MeshOffset.count) - 2)
+        try execute(
+            sql: "INSERT OR IGNORE INTO places (place, released_at) VALUES (?, ?)", arguments: [next, now.rawValue])
+    }
+
+    private static let gap = 1 << 20
+    private static let placeGap: Int64 = 4096
+
+    /// Whose key may be the same: the one that is about to say it again.
+    enum Holder {
+        case node(NodeName)
+        case session(SessionID)
+    }
+
+    func isTaken(_ key: WireGuardPublicKey, except holder: Holder? = nil) throws -> Bool {
+        let (node, session): (NodeName?, SessionID?) =
+            switch holder {
+            case .node(let name): (name, nil)
+            case .session(let id): (nil, id)
+            case nil: (nil, nil)
+            }
+        return try Bool.fetchOne(
             self,
             sql: """
-                SELECT EXISTS (SELECT 1 FROM nodes WHERE key = :key)
+                SELECT EXISTS (SELECT 1 FROM nodes WHERE key = :key AND name IS NOT :node)
                     OR EXISTS (SELECT 1 FROM sessions WHERE key = :key AND id IS NOT :session)
                 """,
-            arguments: ["key": key.description, "session": session?.rawValue]) ?? true
+            arguments: ["key": key.description, "node": node?.rawValue, "session": session?.rawValue]) ?? true
     }
 }

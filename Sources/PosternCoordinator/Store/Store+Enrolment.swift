@@ -6,10 +6,11 @@ package import Mesh
 extension Store {
     /// Keeps a new join token.
     package func add(_ token: JoinTokenRecord, digest: TokenDigest) async throws {
-        try await database.write { db in
+        try await write { db in
             try db.execute(
                 sql: "INSERT INTO join_tokens (digest, node, expires) VALUES (?, ?, ?)",
                 arguments: [digest.text, token.node?.rawValue, token.expires.rawValue])
+            return Outcome(result: ())
         }
     }
 
@@ -21,26 +22,91 @@ extension Store {
     package func enrol(
         _ claim: JoinClaim, now: Timestamp, issue: @escaping @Sendable () throws -> EncodedCertificate
     ) async throws -> EncodedCertificate {
-        try await database.write { db in
-            let place = try Enrolment.decide(claim, try db.facts(on: claim, now: now), now: now)
+        try await write { db in
+            let name = claim.statement.name
+            let place = try Enrolment.decide(claim, try facts(on: claim, in: db, now: now), now: now)
+            if let newest = try db.newestStatement(about: Entry.node(name).subject), newest >= claim.said.madeAt {
+                throw Refusal.conflict(
+                    "node `\(name)` was spoken of at \(newest), which is not before \(claim.said.madeAt)")
+            }
             let certificate = try issue()
-            let (statement, peer) = (claim.statement, try db.nextPeer())
+            let record = NodeRecord(
+                statement: claim.statement, madeAt: claim.said.madeAt, envelope: claim.envelope,
+                peer: try db.nextPeer(), offset: place, certificate: certificate, previous: nil)
             try db.execute(
                 sql: "UPDATE join_tokens SET used_at = ? WHERE digest = ?",
                 arguments: [now.rawValue, claim.token.text])
             try db.take(place)
-            try db.execute(
-                sql: """
-                    INSERT INTO nodes (name, peer, place, key, certificate, statement) VALUES (?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    statement.name.rawValue, Int64(peer.rawValue), Int64(place.rawValue), statement.key.description,
-                    certificate.pem, try text(claim.envelope),
-                ])
+            try db.insert(record)
+            let version = try db.raiseVersion()
             try db.log(
-                "node `\(statement.name)` joins", version: try db.raiseVersion(), at: now, envelope: claim.envelope)
-            return certificate
+                "node `\(name)` joins", version: version, at: now, subject: Entry.node(name).subject,
+                envelope: claim.envelope)
+            return Outcome(
+                result: certificate, version: version, changes: [.node(name, record.entry)]
+            ) { state in
+                state.nodes[name] = record
+                state.streams.noteJoin(of: name, at: version)
+            }
         }
+    }
+
+    /// What a node says of itself is another: its WireGuard key, its places.
+    package func update(_ saying: NodeSaying, of name: NodeName, now: Timestamp) async throws -> UInt64 {
+        try await write { db in
+            let old = try record(of: name)
+            try Enrolment.check(saying, after: old, keyTaken: try db.isTaken(saying.statement.key, except: .node(name)))
+            let record = NodeRecord(
+                statement: saying.statement, madeAt: saying.madeAt, envelope: saying.envelope, peer: old.peer,
+                offset: old.offset, certificate: old.certificate, previous: old.previous)
+            return try replace(record, in: db, "node `\(name)` has another key or place", now: now)
+        }
+    }
+
+    /// A node has another certificate, and another statement where its key is another.
+    package func renew(
+        _ certificate: EncodedCertificate, of name: NodeName, saying: NodeSaying?, now: Timestamp
+    ) async throws -> UInt64 {
+        try await write { db in
+            let old = try record(of: name)
+            if let saying {
+                try Enrolment.check(saying, after: old, keyTaken: saying.statement.key != old.statement.key)
+                guard !memory.read({ $0.sessions.values.contains { $0.statement.node == name } }) else {
+                    throw Refusal.conflict(
+                        "node `\(name)` has sessions, whose statements its old key signed: end them, or keep the key")
+                }
+            }
+            let record = NodeRecord(
+                statement: saying?.statement ?? old.statement, madeAt: saying?.madeAt ?? old.madeAt,
+                envelope: saying?.envelope ?? old.envelope, peer: old.peer, offset: old.offset,
+                certificate: certificate, previous: old.certificate)
+            return try replace(
+                record, in: db, "node `\(name)` has another certificate", isNewStatement: saying != nil, now: now)
+        }
+    }
+
+    private func record(of name: NodeName) throws(Refusal) -> NodeRecord {
+        guard let record = memory.read({ $0.nodes[name] }) else { throw .missing("there is no node `\(name)`") }
+        return record
+    }
+
+    private func replace(
+        _ record: NodeRecord, in db: Database, _ what: String, isNewStatement: Bool = true, now: Timestamp
+    ) throws -> Outcome<UInt64> {
+        let (name, version) = (record.statement.name, try db.raiseVersion())
+        try db.update(record)
+        try db.log(
+            what, version: version, at: now, subject: isNewStatement ? Entry.node(name).subject : nil,
+            envelope: isNewStatement ? record.envelope : nil)
+        return Outcome(result: version, version: version, changes: [.node(name, record.entry)]) { state in
+            state.nodes[name] = record
+        }
+    }
+
+    private func facts(on claim: JoinClaim, in db: Database, now: Timestamp) throws -> JoinFacts {
+        JoinFacts(
+            token: try db.token(claim.token), nameTaken: memory.read { $0.nodes[claim.statement.name] != nil },
+            keyTaken: try db.isTaken(claim.statement.key), free: try db.freePlace(now: now))
     }
 }
 
@@ -55,12 +121,21 @@ extension Database {
         }
     }
 
-    fileprivate func facts(on claim: JoinClaim, now: Timestamp) throws -> JoinFacts {
-        JoinFacts(
-            token: try token(claim.token),
-            nameTaken: try Bool.fetchOne(
-                self, sql: "SELECT EXISTS (SELECT 1 FROM nodes WHERE name = ?)",
-                arguments: [claim.statement.name.rawValue]) ?? true,
-            keyTaken: try isTaken(claim.statement.key), free: try freePlace(now: now))
+    fileprivate func insert(_ record: NodeRecord) throws {
+        try execute(
+            sql: "INSERT INTO nodes (name, peer, place, key, certificate, statement) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [
+                record.statement.name.rawValue, Int64(record.peer.rawValue), Int64(record.offset.rawValue),
+                record.statement.key.description, record.certificate.pem, try text(record.envelope),
+            ])
+    }
+
+    fileprivate func update(_ record: NodeRecord) throws {
+        try execute(
+            sql: "UPDATE nodes SET key = ?, certificate = ?, previous_certificate = ?, statement = ? WHERE name = ?",
+            arguments: [
+                record.statement.key.description, record.certificate.pem, record.previous?.pem,
+                try text(record.envelope), record.statement.name.rawValue,
+            ])
     }
 }
