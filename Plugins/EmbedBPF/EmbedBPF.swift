@@ -8,7 +8,11 @@ struct EmbedBPF: BuildToolPlugin {
         let folder = target.directoryURL.appending(path: "BPF")
         let headers = context.package.directoryURL.appending(path: "Sources/CPosternABI/include")
         let sources = try files(in: folder, ending: ".bpf.c")
-        let included = try files(in: folder, ending: ".h") + files(in: headers, ending: ".h")
+        // A program that is measured includes the one that is carried.
+        let shared = context.package.directoryURL.appending(path: "Sources/Datapath/BPF")
+        let included =
+            try files(in: folder, ending: ".h") + files(in: headers, ending: ".h")
+            + (folder.path == shared.path ? [] : files(in: shared, ending: ""))
         let tool = try context.tool(named: "embed-bpf").url
         return sources.map { source in
             let name = source.lastPathComponent.dropLast(".bpf.c".count)

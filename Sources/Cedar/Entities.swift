@@ -34,9 +34,11 @@ public struct Entities: Sendable {
             throw .duplicate(entity.uid)
         }
         self.entities = known
+        let order = try Self.parentsFirst(entities, known)
+        guard Self.leastAncestors(order, known) <= Self.maximumAncestors else { throw .hierarchyTooLarge }
         var closure: [EntityUID: Set<EntityUID>] = [:]
         var total = 0
-        for entity in try Self.parentsFirst(entities, known) {
+        for entity in order {
             var all: Set<EntityUID> = []
             for parent in known[entity]?.parents ?? [] {
                 all.insert(parent)
@@ -58,6 +60,19 @@ public struct Entities: Sendable {
     /// The language's `in`: the same entity, or an ancestor.
     public func contains(_ entity: EntityUID, in group: EntityUID) -> Bool {
         entity == group || ancestors[entity]?.contains(group) == true
+    }
+
+    /// As many ancestors as there are at least: an entity has one for each level above it. Counted without work that
+    /// grows with the result, so that a chain is refused at once.
+    private static func leastAncestors(_ order: [EntityUID], _ known: [EntityUID: Entity]) -> Int {
+        var levels: [EntityUID: Int] = [:]
+        var total = 0
+        for entity in order {
+            let above = (known[entity]?.parents ?? []).map { 1 + (levels[$0] ?? 0) }.max() ?? 0
+            levels[entity] = above
+            total += above
+        }
+        return total
     }
 
     /// An order in which each entity comes after its parents. Kept on a stack of our own: the depth is the input's.

@@ -100,3 +100,8 @@ package enum Classifier {
         return object
     }
 }
+
+extension Classifier {
+    /// The programs as they were compiled, as text: two versions that differ differ here.
+    package static var image: String { classifierObject }
+}

@@ -8,6 +8,8 @@ extension DaemonProcess {
     ) throws(SystemError) -> DaemonProcess {
         let child = try spawn(program, arguments, environment, log)
         do throws(SystemError) {
+            // The kernel wakes us a moment before the child is the program: until then it executes what we do.
+            _ = try wait(upTo: .seconds(2)) { () throws(SystemError) in try executes(child, program) != false }
             // A process that has ended stays until it is collected, so its status can be read either way.
             guard let status = try ProcessStatus(of: child) else { throw SystemError(errno: ESRCH) }
             return DaemonProcess(identifier: child, startTime: status.startTime)

@@ -104,7 +104,7 @@ private func readOfProcess(_ path: String) throws(SystemError) -> String? {
 }
 
 /// Nil when the process is not there, or has none: it is ending, or a thread of the kernel.
-private func executes(_ identifier: pid_t, _ program: String) throws(SystemError) -> Bool? {
+func executes(_ identifier: pid_t, _ program: String) throws(SystemError) -> Bool? {
     guard let link = try linkTarget("/proc/\(identifier)/exe") else { return nil }
     let real = try realPath(program) ?? program
     return link == real || link == real + " (deleted)"

@@ -78,7 +78,7 @@ import Testing
         ("ip(", ")"), ("context.contains(", ")"), ("context has ", "a"), ("a::", "b"), ("if 1 then 1 else ", "1"),
     ])
     func `a condition nested without end is survived`(opening: String, closing: String) {
-        for depth in [50, 99, 100, 101, 399, 401, 20_000] {
+        for depth in [50, 99, 101, 401, 3000] {
             let nested = String(repeating: opening, count: depth) + "1" + String(repeating: closing, count: depth)
             Self.survives("permit(principal,action,resource) when { \(nested) };")
             let chain = "context" + String(repeating: opening, count: depth)

@@ -41,18 +41,22 @@ struct SeededRandom: RandomNumberGenerator {
     }
 }
 
-/// A command that must succeed; what it printed.
+/// A command that must succeed; what it printed. It may be run on a thread that was made to enter a namespace, where
+/// the run loop in which Foundation's `Process` waits hears of nothing.
 @discardableResult
 func run(_ command: String...) throws -> String {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = command
-    let output = Pipe()
-    (process.standardOutput, process.standardError) = (output, output)
-    try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw CommandFailed(command: command, output: text) }
+    let line = command.map { "'\($0)'" }.joined(separator: " ") + " 2>&1"
+    guard let pipe = unsafe popen(line, "re") else { throw CommandFailed(command: command, output: "") }
+    var output: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    let size = buffer.count
+    while true {
+        let count = unsafe fread(&buffer, 1, size, pipe)
+        guard count > 0 else { break }
+        output += buffer[..<count]
+    }
+    let text = String(decoding: output, as: UTF8.self)
+    guard unsafe pclose(pipe) == 0 else { throw CommandFailed(command: command, output: text) }
     return text
 }
 

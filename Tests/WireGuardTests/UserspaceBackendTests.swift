@@ -43,8 +43,13 @@ import Testing
         bystander.arguments = ["60"]
         try bystander.run()
         defer { bystander.terminate() }
-        let status = try #require(try DaemonProcess(identifier: bystander.processIdentifier, program: "/usr/bin/sleep"))
-        try status.record.write(toFile: "\(place.directory)/\(device).pid", atomically: true, encoding: .utf8)
+        var found: DaemonProcess?
+        #expect(
+            eventually {
+                found = try? DaemonProcess(identifier: bystander.processIdentifier, program: "/usr/bin/sleep")
+                return found != nil
+            })
+        try #require(found).record.write(toFile: "\(place.directory)/\(device).pid", atomically: true, encoding: .utf8)
 
         try place.userspace.delete(device)
         #expect(bystander.isRunning)

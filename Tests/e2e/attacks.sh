@@ -124,8 +124,7 @@ watch in_session "$one"
 # Its own classifier out of the way, as a patched node would have it.
 kill -STOP "$(posternd_of node-b)"
 rm -f "$(node_bpffs node-b)/device-$(node_device node-b)"/*
-lab exec node-b -- tc filter del dev "$(node_device node-b)" ingress 2>/dev/null || true
-lab exec node-b -- tc filter del dev "$(node_device node-b)" egress 2>/dev/null || true
+lab exec node-b -- tc qdisc del dev "$(node_device node-b)" clsact 2>/dev/null || true
 in_one() { in_session "$one" "$@"; }
 listens() { in_session "$one" ss -Hltn 'sport = :4444' | grep -q .; }
 start "$work/listener.log" nsenter --net="/proc/${process_of[$one]}/ns/net" \

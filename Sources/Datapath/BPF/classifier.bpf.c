@@ -275,11 +275,8 @@ __noinline int judge_icmp(struct __sk_buff *skb, struct judged *it)
 
 static __always_inline enum pt_reason judge(struct __sk_buff *skb, struct judged *it)
 {
-	enum pt_reason reason = parse(skb, &it->at, &it->flow);
+	enum pt_reason reason = judge_ends(skb, it);
 
-	if (reason != PT_ALLOWED)
-		return reason;
-	reason = judge_ends(skb, it);
 	if (reason != PT_ALLOWED)
 		return reason;
 	it->initiator_slot = sender(it)->slot;
@@ -354,7 +351,9 @@ static __always_inline int classify(struct __sk_buff *skb, int egress)
 	enum pt_reason reason;
 
 	it.moment = this_moment(self.patience);
-	reason = judge(skb, &it);
+	reason = parse(skb, &it.at, &it.flow);
+	if (reason == PT_ALLOWED)
+		reason = judge(skb, &it);
 	report(&it, reason, skb->len);
 	return is_allowed(reason) ? PT_NEXT : PT_DROP;
 }

@@ -58,7 +58,7 @@ enum NFTables {
         _ path: String, _ arguments: [String], _ descriptors: [Int32], _ netns: Int32?, _ operation: String
     ) throws(DatapathError) -> Descriptor {
         var words = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-        defer { for unsafe word in unsafe words { unsafe free(word) } }
+        defer { for index in unsafe words.indices { unsafe free(words[index]) } }
         var environment: [UnsafeMutablePointer<CChar>?] = unsafe [nil]
         var result = pt_spawn_result()
         let status = unsafe path.withCString { path in

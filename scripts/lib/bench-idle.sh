@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2154
+# What a posternd with 20 peers takes while nothing happens: anonymous memory, and CPU in a minute. Sourced by scripts/bench.
+
+bench_idle() {
+    local peers=20 seconds=60 most_kilobytes=12288 most_milliseconds=60 number pid anonymous before after used
+    trap mesh_down EXIT
+    standard_mesh
+    for ((number = 0; number < peers; number++)); do
+        (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) exec nsenter --net="$(netns_of node-a)" \
+            "$bin/postern" run --agent one --user nobody -- sleep 600) </dev/null >/dev/null 2>&1 &
+        started_pids+=("$!")
+    done
+    has_peers() { [[ $(lab exec node-b -- wg show "$(node_device node-b)" peers | wc -l) -eq $peers ]]; }
+    wait_until 60 has_peers
+    pid=$(posternd_of node-b)
+    sleep 10
+    before=$(cpu_milliseconds "$pid")
+    sleep "$seconds"
+    after=$(cpu_milliseconds "$pid")
+    anonymous=$(awk '$1 == "Anonymous:" { print $2 }' "/proc/$pid/smaps_rollup")
+    used=$((after - before))
+    printf '%-34s %8s %8s\n' 'posternd with 20 peers, idle' measured 'at most'
+    printf '%-34s %5d kB %5d kB\n' 'anonymous memory' "$anonymous" "$most_kilobytes"
+    printf '%-34s %5d ms %5d ms\n' "CPU in $seconds s" "$used" "$most_milliseconds"
+    [[ $anonymous -le $most_kilobytes && $used -le $most_milliseconds ]]
+}
+
+# The scheduler's own count, in steps finer than a tick of the clock.
+cpu_milliseconds() {
+    awk '{ nanoseconds += $1 } END { printf "%d\n", nanoseconds / 1e6 }' "/proc/$1"/task/*/schedstat
+}
