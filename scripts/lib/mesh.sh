@@ -72,7 +72,9 @@ learn_lab() {
 # ADDRESS PORT, as one word.
 endpoint() { if [[ "$1" == *:* ]]; then echo "[$1]:$2"; else echo "$1:$2"; fi; }
 
-# mesh_up [OPTION OF scripts/lab up]...: a coordinator and nodes that have joined and run.
+# mesh_up [OPTION OF scripts/lab up]...: a coordinator and nodes that have joined and run. A function prepare_hosts, where
+# there is one, runs before; what it puts into wireguard_at is where WireGuard of a node is reached.
+declare -A wireguard_at=()
 mesh_up() {
     work=$(mktemp -d /tmp/postern-mesh.XXXXXX)
     mkdir "$work/agent"
@@ -81,6 +83,7 @@ mesh_up() {
     lab up --backend "${POSTERN_TEST_BACKEND:-}" "$@" >"$work/lab.log"
     lab_is_ours=1
     learn_lab
+    if declare -F prepare_hosts >/dev/null; then prepare_hosts; fi
     start_coordinator
     local node
     for node in $(nodes); do
@@ -147,7 +150,7 @@ join_node() {
     local node=$1
     postern join-token create --node "$node" --output "$work/$node.token" >/dev/null
     lab exec "$node" -- "$bin/posternd" join --token-file "$work/$node.token" --name "$node" \
-        --endpoint "$(endpoint "$(underlay_address "$node")" 51820)" --state "$(node_state "$node")" >"$work/$node.join.log"
+        --endpoint "$(endpoint "${wireguard_at[$node]:-$(underlay_address "$node")}" 51820)" --state "$(node_state "$node")" >"$work/$node.join.log"
 }
 
 start_node() {
