@@ -151,7 +151,7 @@ let package = Package(
             dependencies: [
                 "PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath",
                 "CLinux",
-                crypto,
+                crypto, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),
         .testTarget(

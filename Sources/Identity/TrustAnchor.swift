@@ -15,6 +15,14 @@ package struct TrustAnchor: Hashable, Sendable {
     package let mesh: MeshDomain
     package let certificate: EncodedCertificate
 
+    /// Of the CA's own key, which signs certificates, and what the coordinator says of its registry.
+    package var publicKey: P256.Signing.PublicKey {
+        guard let key = P256.Signing.PublicKey(certificate.parsed.publicKey) else {
+            preconditionFailure("the key was of P-256 when this value was made")
+        }
+        return key
+    }
+
     /// What a certificate is shown for: a key for one side of TLS never serves on the other.
     package enum Purpose: Sendable { case client, server }
 
@@ -24,6 +32,9 @@ package struct TrustAnchor: Hashable, Sendable {
         guard case .isCertificateAuthority = try? ca.extensions.basicConstraints,
             ca.publicKey.isValidSignature(ca.signature, for: ca), ca.issuer == ca.subject
         else { throw .unreadable("the CA certificate", because: "it is not a self-signed CA") }
+        guard P256.Signing.PublicKey(ca.publicKey) != nil else {
+            throw .unreadable("the CA certificate", because: "its key is not of P-256")
+        }
         guard let uri = onlyURI(of: ca), uri.hasPrefix(SPIFFEID.scheme),
             let mesh = try? MeshDomain(String(uri.dropFirst(SPIFFEID.scheme.count)))
         else { throw .unreadable("the CA certificate", because: "it names no mesh") }
@@ -69,7 +80,8 @@ package struct TrustAnchor: Hashable, Sendable {
             throw .untrusted("`\(id)` does not stand on this side of a connection")
         }
         return VerifiedCertificate(
-            id: id, publicKey: key, expires: Timestamp(leaf.parsed.notValidAfter), encoded: leaf)
+            id: id, publicKey: key, begins: Timestamp(leaf.parsed.notValidBefore),
+            expires: Timestamp(leaf.parsed.notValidAfter), encoded: leaf)
     }
 }
 
@@ -77,6 +89,7 @@ package struct TrustAnchor: Hashable, Sendable {
 package struct VerifiedCertificate: Sendable {
     package let id: SPIFFEID
     package let publicKey: P256.Signing.PublicKey
+    package let begins: Timestamp
     package let expires: Timestamp
     package let encoded: EncodedCertificate
 }

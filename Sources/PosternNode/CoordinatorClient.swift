@@ -26,7 +26,7 @@ package enum CoordinatorError: Error, Sendable, CustomStringConvertible {
 /// Owns an HTTP client: whoever makes one calls ``shutdown()``.
 package struct CoordinatorClient: Sendable {
     let url: String
-    private let client: HTTPClient
+    let client: HTTPClient
 
     /// Trusts the mesh's CA alone; shows a certificate once the node has one.
     package init(
@@ -51,7 +51,9 @@ package struct CoordinatorClient: Sendable {
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.httpVersion = .http1Only
         configuration.redirectConfiguration = .disallow
+        // Name by name, address by address (RFC 8305): the first that answers is taken.
         configuration.timeout.connect = .seconds(3)
+        configuration.timeout.read = .nanoseconds(MapEvent.silence.milliseconds * 1_000_000)
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
@@ -61,9 +63,24 @@ package struct CoordinatorClient: Sendable {
         try await send(.POST, "/v1/join", body: request)
     }
 
-    /// The map, at once if it is newer than `have`, else after the coordinator's second of waiting.
-    package func map(have: UInt64, applied: UInt64) async throws(CoordinatorError) -> MapResponse {
-        try await send(.GET, "/v1/map?have=\(have)&applied=\(applied)")
+    /// What the node must answer to prove that a WireGuard key is its own.
+    package func challenge(for key: WireGuardPublicKey) async throws(CoordinatorError) -> Challenge {
+        try await send(.POST, "/v1/join/challenge", body: ChallengeRequest(key: key))
+    }
+
+    /// Says that a version stands in this machine's kernel.
+    package func report(applied version: UInt64) async throws(CoordinatorError) {
+        let _: VersionResponse = try await send(.POST, "/v1/applied", body: AppliedRequest(version: version))
+    }
+
+    /// Says that the node has another WireGuard key, or answers at other places.
+    package func change(_ request: NodeRequest) async throws(CoordinatorError) -> VersionResponse {
+        try await send(.POST, "/v1/node", body: request)
+    }
+
+    /// Asks for another certificate in good time.
+    package func renew(_ request: NodeCertificateRequest) async throws(CoordinatorError) -> CertificateResponse {
+        try await send(.POST, "/v1/node/certificate", body: request)
     }
 
     package func start(_ request: SessionRequest) async throws(CoordinatorError) -> SessionResponse {
@@ -132,12 +149,13 @@ package struct CoordinatorClient: Sendable {
         return bytes
     }
 
-    private func reason(for error: any Error) -> String {
+    func reason(for error: any Error) -> String {
         switch error {
         case let error as IOError: errorText(error.errnoCode).lowercased()
         case is NIOConnectionError: "no address of it answers"
         case let error as HTTPClientError where error == .connectTimeout: "no answer within 3 s"
         case let error as HTTPClientError where error == .deadlineExceeded: "no answer within 10 s"
+        case let error as HTTPClientError where error == .readTimeout: "it has been silent for too long"
         default: "\(error)"
         }
     }

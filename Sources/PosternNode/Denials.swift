@@ -39,7 +39,7 @@ extension Node {
     }
 
     private func reason(_ agent: AgentName, _ service: ServiceName, _ event: PacketEvent) -> String {
-        let now = clock.utc(at: event.time)
+        let now = trustedNow.map { _ in clock.utc(at: event.time) }
         return switch policy?.decide(agent: agent, action: .connect, service: service, now: now).reason {
         case .permitted: event.reason.description
         case .forbidden(let policies): "\(policies.map(\.description).joined(separator: ", ")) forbids it"

@@ -40,7 +40,7 @@ package enum Join {
         let tlsKey = try loadTLSKey(from: state) ?? makeTLSKey(in: state)
         let wireGuardKey = try loadWireGuardKey(from: state) ?? makeWireGuardKey(in: state)
         let response = try await ask(
-            request, anchor: anchor, tlsKey: tlsKey, key: wireGuardKey.publicKey, now: now)
+            request, anchor: anchor, tlsKey: tlsKey, key: wireGuardKey, now: now)
         try await check(response, of: request, anchor: anchor, tlsKey: tlsKey, now: now)
         let membership = StateDirectory.Membership(
             mesh: response.mesh, pool: response.pool, node: request.name, url: request.token.url,
@@ -72,20 +72,33 @@ package enum Join {
     }
 
     private static func ask(
-        _ request: Request, anchor: TrustAnchor, tlsKey: SigningKey, key: WireGuardPublicKey, now: Timestamp
+        _ request: Request, anchor: TrustAnchor, tlsKey: SigningKey, key: WireGuardPrivateKey, now: Timestamp
     ) async throws -> JoinResponse {
-        let statement = NodeStatement(name: request.name, key: key, endpoints: [request.endpoint])
-        let document = Document(mesh: request.token.mesh, madeAt: now, statement: .node(statement))
-        let id = SPIFFEID(mesh: request.token.mesh, role: .node(request.name))
-        let body = JoinRequest(
-            secret: request.token.secret,
-            request: try CertificateRequest.make(with: tlsKey, for: id),
-            statement: try Envelope(signing: document, with: tlsKey.privateKey))
         let client = try CoordinatorClient(url: request.token.url, ca: anchor.certificate.pem)
-        let answer: Result<JoinResponse, CoordinatorError>
-        do { answer = .success(try await client.join(body)) } catch { answer = .failure(error) }
+        let answer: Result<JoinResponse, any Error>
+        do {
+            let challenge = try await client.challenge(for: key.publicKey)
+            answer = .success(
+                try await client.join(try body(request, challenge: challenge, tlsKey: tlsKey, key: key, now: now)))
+        } catch { answer = .failure(error) }
         await client.shutdown()
         return try answer.get()
+    }
+
+    /// The request to join, with proof that this machine holds both keys.
+    private static func body(
+        _ request: Request, challenge: Challenge, tlsKey: SigningKey, key: WireGuardPrivateKey, now: Timestamp
+    ) throws -> JoinRequest {
+        guard let proof = Possession.proof(of: key, for: challenge, tlsKey: tlsKey.publicKey) else {
+            throw NodeError("the coordinator's challenge cannot be answered: its key is none")
+        }
+        let statement = NodeStatement(name: request.name, key: key.publicKey, endpoints: [request.endpoint])
+        let document = Document(mesh: request.token.mesh, madeAt: now, statement: .node(statement))
+        let id = SPIFFEID(mesh: request.token.mesh, role: .node(request.name))
+        return JoinRequest(
+            secret: request.token.secret,
+            request: try CertificateRequest.make(with: tlsKey, for: id),
+            statement: try Envelope(signing: document, with: tlsKey.privateKey), proof: proof)
     }
 
     private static func check(
@@ -112,11 +125,13 @@ package enum Join {
         try state.read(.tlsKey, upTo: 16_384).map { try SigningKey(pem: String(decoding: $0, as: UTF8.self)) }
     }
 
-    static func loadWireGuardKey(from state: StateDirectory) throws(NodeError) -> WireGuardPrivateKey? {
-        guard let bytes = try state.read(.wireGuardKey, upTo: 256) else { return nil }
+    static func loadWireGuardKey(
+        from state: StateDirectory, as file: StateDirectory.File = .wireGuardKey
+    ) throws(NodeError) -> WireGuardPrivateKey? {
+        guard let bytes = try state.read(file, upTo: 256) else { return nil }
         let text = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
         guard let key = decodeBase64(text).flatMap({ WireGuardPrivateKey(bytes: $0) }) else {
-            throw NodeError("`\(state.path)/\(StateDirectory.File.wireGuardKey.rawValue)` holds no WireGuard key")
+            throw NodeError("`\(state.path)/\(file.rawValue)` holds no WireGuard key")
         }
         return key
     }
@@ -127,9 +142,17 @@ package enum Join {
         return key
     }
 
-    private static func makeWireGuardKey(in state: StateDirectory) throws(NodeError) -> WireGuardPrivateKey {
+    static func makeWireGuardKey(
+        in state: StateDirectory, as file: StateDirectory.File = .wireGuardKey
+    ) throws(NodeError) -> WireGuardPrivateKey {
         let key = WireGuardPrivateKey.generate()
-        try state.write(.wireGuardKey, Array((encodeBase64(key.bytes) + "\n").utf8))
+        try keep(key, in: state, as: file)
         return key
+    }
+
+    static func keep(
+        _ key: WireGuardPrivateKey, in state: StateDirectory, as file: StateDirectory.File = .wireGuardKey
+    ) throws(NodeError) {
+        try state.write(file, Array((encodeBase64(key.bytes) + "\n").utf8))
     }
 }

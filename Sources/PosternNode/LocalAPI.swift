@@ -38,7 +38,13 @@ extension Node {
         guard let policy else {
             throw NodeError("this node has no policies that can be read: nothing is allowed")
         }
-        let now = clock.utc(at: .now())
+        guard map?.services[service] != nil else {
+            let reason = "no agent of this node can be granted a service of that name, if there is one"
+            return Explanation(
+                allowed: false, text: "denied: agent `\(agent)` may not connect to service `\(service)`: \(reason)",
+                policies: [])
+        }
+        let now = trustedNow
         let decision = policy.decide(agent: agent, action: .connect, service: service, now: now)
         return Explanation(
             allowed: decision.isAllowed,

@@ -4,7 +4,7 @@ import Datapath
 import Glibc
 import Identity
 package import Logging
-import Mesh
+package import Mesh
 package import WireGuard
 
 /// The node: what it knows, what it should be, and the machine that it keeps so.
@@ -12,26 +12,59 @@ package import WireGuard
 /// Everything that touches the kernel happens here, one after another, on a thread of its own.
 package actor Node {
     package let configuration: NodeConfiguration
-    let local: LocalNode
-    let membership: StateDirectory.Membership
+    var local: LocalNode
+    var membership: StateDirectory.Membership
     let state: StateDirectory
     let verifier: MapVerifier
     let signer: SigningKey
-    let client: CoordinatorClient
     let log: Logger
     /// How WireGuard devices are made here, in words.
     let backendName: String
+    /// The clock on this machine's wall, which is believed in nothing but how far it is from the coordinator's.
+    let wall: @Sendable () -> Timestamp
+    var client: CoordinatorClient
 
-    var map: NetworkMap?
-    /// The map as it stands on the disk.
-    var saved: MapResponse?
+    var belief: BelievedMap?
+    var journal: MapJournal
+    /// What this node never goes back behind.
+    var seen: Seen?
+    /// Why the disk holds a map that would allow too much; nil when it does not.
+    var unsaved: String?
     var policy: PolicySnapshot?
-    var clock = ClockReading(utc: Timestamp(rawValue: 0), boot: BootTime(rawValue: 0))
+    var time: SignedClock
+    let bootID: String
+    /// Tells that something new may stand in the kernel.
+    let applications: AsyncStream<Void>
+    let applied: AsyncStream<Void>.Continuation
+    /// Tells that the machine may not be as the map says.
+    let changes: AsyncStream<Void>
+    let changed: AsyncStream<Void>.Continuation
+    /// The version that the machine was last brought to.
+    var reconciledVersion: UInt64 = 0
+    var isPolicyStale = true
+    var reportedVersion: UInt64 = 0
+    var mustResync = false
+    var hasForgottenOrphans = false
+    var waiters: [Int: (@Sendable (NetworkMap) -> Bool, CheckedContinuation<Void, Never>)] = [:]
+    var lastWaiter = 0
+    let alarm: Alarm
+    /// What goes to other nodes without the coordinator, and what comes from them.
+    var courier = Courier()
+    var letterLimit = LetterLimit()
+    var meshSocket: MeshSocket?
+    let letters: AsyncStream<Void>
+    let newLetters: AsyncStream<Void>.Continuation
+    /// Sessions of which the coordinator does not know yet that they have ended.
+    var unreportedEnds: Set<SessionID> = []
+    /// Where sessions that have just ended were known.
+    var lastGranted: [SessionID: Set<NodeName>] = [:]
     var sessions: [SessionID: LiveSession] = [:]
     var plan = Plan.empty
     var problems: [Problem] = []
-    var leftOut: [String] = []
     var coordinatorError: String?
+    var certificateError: String?
+    /// The WireGuard key that takes the place of this one, once the map shows this node by it.
+    var nextKey: WireGuardPrivateKey?
     var denials = DenialLog()
     var rates = PacketRates()
     var suppressedEvents: UInt64 = 0
@@ -47,20 +80,32 @@ package actor Node {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
     /// Opens what a join left behind; nothing in the kernel is changed yet but the tables' existence.
-    package init(_ configuration: NodeConfiguration, backend: any WireGuardBackend, log: Logger) throws {
+    package init(
+        _ configuration: NodeConfiguration, backend: any WireGuardBackend, log: Logger,
+        wall: @escaping @Sendable () -> Timestamp
+    ) throws {
         let state = try StateDirectory(path: configuration.stateDirectory)
         guard let membership = try state.membership(), let signer = try Join.loadTLSKey(from: state),
-            let key = try Join.loadWireGuardKey(from: state), let admin = Join.adminKey(membership.adminKey)
+            let key = try Join.loadWireGuardKey(from: state), let root = SigningPublicKey(membership.adminKey)
         else { throw NodeError("this machine has not joined a mesh: run `posternd join` first") }
         (self.configuration, self.membership, self.state, self.signer) = (configuration, membership, state, signer)
-        self.log = log
         isDown = try state.isDown()
         backendName = backend is UserspaceBackend ? "wireguard-go, in user space" : "the kernel"
+        (self.log, self.wall) = (log, wall)
+        journal = MapJournal(state)
+        bootID = try readBootID()
+        seen = try state.seen()
+        time = SignedClock(seen, bootID: bootID, wall: wall(), boot: .now())
+        (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (applications, applied) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        nextKey = try Join.loadWireGuardKey(from: state, as: .nextWireGuardKey)
+        (letters, newLetters) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        alarm = try Alarm()
         local = LocalNode(
             name: membership.node, device: configuration.device, key: key, port: membership.endpoint.port)
         verifier = MapVerifier(
             mesh: membership.mesh, pool: membership.pool,
-            anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), admins: [admin])
+            anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), root: root)
         records = try SessionRecords(below: state)
         reconciler = try Reconciler(backend: backend, pins: PinPaths(root: configuration.bpffs))
         planner = Planner(node: local, numbering: Numbering(adopting: reconciler.tableSet))
@@ -77,39 +122,43 @@ package actor Node {
 // MARK: - The map
 
 extension Node {
+    var map: NetworkMap? { belief?.map }
+    var clock: ClockReading { time.reading }
+    var leftOut: [String] { belief?.leftOut ?? [] }
+
     /// The version that stands in this machine's kernel: what the coordinator may tell others to rely on.
     ///
-    /// What is wrong with one session is no other node's concern.
+    /// What is wrong with one session is no other node's concern. What a restart would undo does not stand.
     var appliedVersion: UInt64 {
-        problems.contains { $0.device == nil || $0.device == local.device } ? 0 : map?.version ?? 0
+        guard unsaved == nil else { return 0 }
+        return problems.contains { $0.device == nil || $0.device == local.device } ? 0 : reconciledVersion
     }
 
-    /// Takes a map that was verified, and acts on it.
-    func take(_ verified: MapVerifier.Verified, clock: ClockReading) {
-        let next = verified.map
-        (map, leftOut, self.clock) = (next, verified.leftOut, clock)
-        do {
-            policy = try PolicySnapshot(next)
-        } catch {
-            policy = nil
-            log.error("the policies of map \(next.version) cannot be read: \(error)")
-        }
-        endForgottenSessions()
-        reconcile()
+    /// Another WireGuard key for the node's own device.
+    func switchKey(to key: WireGuardPrivateKey) {
+        local = LocalNode(name: local.name, device: local.device, key: key, port: local.port)
+        planner = Planner(node: local, numbering: planner.numbering)
     }
 
     /// Plans and brings the machine to the plan.
     func reconcile() {
+        readPolicyIfStale()
+        let before = plan.grantedNodes
         plan =
             isDown
             ? .nothing(because: "the mesh is down here: `postern up` brings it up")
             : planner.plan(
-                map: map, policy: policy, sessions: sessions.mapValues(\.local), clock: clock, now: .now())
+                map: map, policy: policy, sessions: sessions.mapValues(\.local), clock: clock, now: .now(),
+                isTimeKnown: trustedNow != nil)
+        alarm.set(plan.nextChange)
+        lastGranted.merge(before.filter { plan.grantedNodes[$0.key] == nil }) { $1 }
         let found =
             plan.problems.map { Problem(device: nil, text: $0) }
             + reconciler.apply(plan, places: sessions.mapValues(\.place))
         for problem in found where !problems.contains(problem) { log.error("\(problem.text)") }
         problems = found
+        reconciledVersion = map?.version ?? 0
+        applied.yield()
     }
 }
 

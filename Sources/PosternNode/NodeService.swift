@@ -1,7 +1,6 @@
 import Datapath
 import Glibc
 import Logging
-package import Mesh
 import ServiceLifecycle
 
 /// The daemon: everything that runs on a node, until it is told to stop.
@@ -12,19 +11,16 @@ import ServiceLifecycle
 ///
 /// When it ends, the tables, classifiers and devices stay: what was allowed goes on until its lease ends.
 package struct NodeService: Service {
-    private let node: Node
+    let node: Node
     private let server: LocalServer
     private let lock: StateDirectory.Lock
-    private let now: @Sendable () -> Timestamp
 
     /// How often the machine is compared with the plan when nothing changes.
     private static let inspection = Duration.seconds(5)
 
     /// Holds the lock as long as it lives: of two daemons on one state, each would undo what the other does.
-    package init(
-        node: Node, server: LocalServer, lock: StateDirectory.Lock, now: @escaping @Sendable () -> Timestamp
-    ) {
-        (self.node, self.server, self.lock, self.now) = (node, server, lock, now)
+    package init(node: Node, server: LocalServer, lock: StateDirectory.Lock) {
+        (self.node, self.server, self.lock) = (node, server, lock)
     }
 
     package func run() async throws {
@@ -37,12 +33,14 @@ package struct NodeService: Service {
     private func serve() async throws {
         try await node.refuseOverlap()
         try await node.adoptSessions()
-        await node.restore(now: now())
-        if await node.refreshed() { await node.forgetOrphans() }
+        await node.restore()
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await MapStream(node: node).run() }
                 group.addTask { await followAdopted() }
+                group.addTask { await exchangeLetters() }
+                group.addTask { await keepCertificate() }
+                group.addTask { try await node.alarm.ringing { await node.ring() } }
                 group.addTask { try await server.run { await node.serve($0) } }
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }

@@ -71,7 +71,7 @@ extension Node {
     private func allows(_ session: LiveSession, _ service: ServiceDefinition) -> Bool {
         guard plan.devices[session.local.device] != nil, let policy else { return false }
         return policy.decide(
-            agent: session.local.agent, action: .connect, service: service.name, now: clock.utc(at: .now())
+            agent: session.local.agent, action: .connect, service: service.name, now: trustedNow
         ).isAllowed
     }
 

@@ -10,6 +10,8 @@ package struct Plan: Equatable, Sendable {
     package var grantedNodes: [SessionID: Set<NodeName>]
     /// What stands in the way of the map's full effect; each narrows and never widens.
     package var problems: [String]
+    /// When a window of time opens or closes, and so another plan is due; nil where time changes nothing.
+    package var nextChange: BootTime?
 
     package static let empty = Plan(devices: [:], tables: TableSet(), grantedNodes: [:], problems: [])
 }

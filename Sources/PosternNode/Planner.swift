@@ -22,7 +22,7 @@ package struct Planner: Sendable {
     /// The plan for a map at a moment. A map that has run out, or that does not hold this node, plans nothing.
     package mutating func plan(
         map: NetworkMap?, policy: PolicySnapshot?, sessions: [SessionID: LocalSession], clock: ClockReading,
-        now: BootTime
+        now: BootTime, isTimeKnown: Bool = true
     ) -> Plan {
         guard let map, clock.bootTime(of: map.validUntil) > now else {
             return .nothing(because: "there is no map of the mesh, or the last one has run out: nothing may pass")
@@ -33,18 +33,20 @@ package struct Planner: Sendable {
         guard own.key == node.key.publicKey else {
             return .nothing(because: "the mesh knows node `\(node.name)` by another WireGuard key: nothing may pass")
         }
-        let view = View(
-            map: map, own: own, local: sessions, grants: grants(in: map, by: policy, now: clock.utc(at: now)))
+        let granted = grants(in: map, by: policy, now: isTimeKnown ? clock.utc(at: now) : nil)
+        let view = View(map: map, own: own, local: sessions, grants: granted.grants)
         do {
             try numbering.assign(peers: view.peers, sockets: view.sockets)
-            return try plan(view, sessions: sessions, clock: clock, problems: policy == nil ? [View.noPolicy] : [])
+            var plan = try plan(view, sessions: sessions, clock: clock, problems: policy == nil ? [View.noPolicy] : [])
+            plan.nextChange = granted.nextChange.map(clock.bootTime)
+            return plan
         } catch { return .nothing(because: "\(error)") }
     }
 
-    private func grants(in map: NetworkMap, by policy: PolicySnapshot?, now: Timestamp) -> [Grant] {
-        guard let policy else { return [] }
+    private func grants(in map: NetworkMap, by policy: PolicySnapshot?, now: Timestamp?) -> ConnectGrants {
+        guard let policy else { return .none }
         let agents = Set(map.sessions.values.map(\.agent))
-        return policy.connectGrants(for: agents.sorted(), services: map.services.keys.sorted(), now: now).grants
+        return policy.connectGrants(for: agents.sorted(), services: map.services.keys.sorted(), now: now)
     }
 
     private func plan(

@@ -72,12 +72,12 @@ extension Node {
         }
     }
 
-    /// Asks for more time for the sessions whose lease is near its end; what is refused ends with its lease.
-    func renewSessions() async {
+    /// Asks for more time for the sessions whose lease is near its end, or for all; what is refused ends with its lease.
+    func renewSessions(all: Bool = false) async {
         await withDiscardingTaskGroup { group in
             for (id, session) in sessions {
                 guard let process = session.process, let known = map?.sessions[id],
-                    clock.bootTime(of: known.expires) - .now() < Self.renewal
+                    all || clock.bootTime(of: known.expires) - .now() < Self.renewal
                 else { continue }
                 group.addTask { await self.renew(session.local, process) }
             }
@@ -86,9 +86,20 @@ extension Node {
 
     private func renew(_ session: LocalSession, _ process: EnclosureProcess) async {
         do {
-            let place = try await register(session)
-            try process.send(.lease(clock.bootTime(of: place.expires) - .now()))
+            let expires = try await renewed(session)
+            try process.send(.lease(clock.bootTime(of: expires) - .now()))
         } catch { log.warning("session \(session.id) was not renewed: \(error)") }
+    }
+
+    /// By the coordinator; where it does not answer, by this node itself, which tells the nodes that must know.
+    private func renewed(_ session: LocalSession) async throws -> Timestamp {
+        let now = time.utc(at: .now())
+        let renewal = SessionRenewal(id: session.id, expires: now + BelievedMap.longestRenewal)
+        let document = Document(mesh: membership.mesh, madeAt: now, statement: .renewal(renewal))
+        let envelope = try Envelope(signing: document, with: signer.privateKey)
+        do { return try await client.start(SessionRequest(statement: envelope)).expires } catch CoordinatorError
+            .unreachable
+        { return try renewAlone(session) }
     }
 
     /// Tells the coordinator of sessions that an earlier run of this daemon left in the map.
@@ -120,8 +131,12 @@ extension Node {
         guard clock.bootTime(of: map.validUntil) > .now() else {
             throw NodeError("this node's map of the mesh has run out: is the coordinator reachable?")
         }
+        if let problem = time.trust(wall: wall(), boot: .now()).problem { throw NodeError(problem) }
         guard let agent = map.agents[request.agent] else {
-            throw NodeError("there is no agent `\(request.agent)`: an admin makes one with `postern agent create`")
+            // The map holds those alone that may run here: where others may, is not this node's to know.
+            throw NodeError(
+                "there is no agent `\(request.agent)` that may be launched on node `\(local.name)`: an admin makes one "
+                    + "with `postern agent create \(request.agent) … --node \(local.name)`")
         }
         guard !agent.disabled else { throw NodeError("agent `\(agent.name)` is disabled") }
         guard agent.nodes.contains(local.name) else {
@@ -218,8 +233,8 @@ extension Node {
     }
 
     private func connect(_ session: LocalSession, from version: UInt64) async throws {
-        let deadline = BootTime.now() + Self.patience
-        while (map?.version ?? 0) < version, BootTime.now() < deadline { try await refresh() }
+        let id = session.id
+        await waitForMap(within: .seconds(5)) { $0.version >= version && $0.sessions[id] != nil }
         // The map may have come before we knew the session's place; now both are there.
         reconcile()
         guard plan.devices[session.device] != nil, isGuarded(session.device) else {
@@ -326,8 +341,14 @@ extension Node {
 
     /// The coordinator forgets the session; if it cannot be told, the lease ends it.
     private func forget(_ id: SessionID) async {
-        do { _ = try await client.end(id) } catch {
+        do {
+            // While the coordinator is known to be away, the nodes that must know hear of it first.
+            if coordinatorError != nil { try? endAlone(id) }
+            _ = try await client.end(id)
+            (lastGranted[id], unreportedEnds) = (nil, unreportedEnds.subtracting([id]))
+        } catch {
             log.warning("the coordinator was not told that session \(id) ended: \(error)")
+            if coordinatorError == nil { try? endAlone(id) }
         }
     }
 

@@ -24,7 +24,7 @@ package struct StateDirectory: Sendable {
         /// The CA certificate, in PEM, whose fingerprint stood in the join token.
         package let ca: String
         /// The node's certificate, in PEM.
-        package let certificate: String
+        package var certificate: String
         /// The first admin's public key (base64), whose fingerprint stood in the join token.
         package let adminKey: String
     }
@@ -33,9 +33,14 @@ package struct StateDirectory: Sendable {
         case membership = "membership.json"
         case tlsKey = "tls.key"
         case wireGuardKey = "wireguard.key"
-        case map = "map.json"
+        /// There while the key is exchanged for a new one.
+        case nextWireGuardKey = "wireguard.next.key"
         /// There while the mesh is down.
         case down
+        /// The map, as records behind one another.
+        case map = "map.journal"
+        /// What the node must never go back behind.
+        case seen = "seen.json"
     }
 
     /// Makes the directory, with mode 0700, if it is not there, and what is missing above it.
@@ -45,13 +50,7 @@ package struct StateDirectory: Sendable {
             atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o755])
         if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw NodeError("cannot make `\(path)`: \(errorText())") }
-        var status = stat()
-        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-            throw NodeError("`\(path)` is not a directory")
-        }
-        guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
-            throw NodeError("`\(path)` must belong to this user and have mode 0700, for it holds keys")
-        }
+        try checkOwn(directory: path)
     }
 
     /// The bytes of a file; nil when there is none.
@@ -59,8 +58,10 @@ package struct StateDirectory: Sendable {
         try read(file.rawValue, upTo: limit)
     }
 
-    /// Replaces a file.
-    package func write(_ file: File, _ bytes: [UInt8]) throws(NodeError) { try write(file.rawValue, bytes) }
+    /// Replaces a file: what returns has been written for good, whatever happens to the machine.
+    package func write(_ file: File, _ bytes: [UInt8], by disk: DiskCalls = .real) throws(NodeError) {
+        try write(file.rawValue, bytes, by: disk)
+    }
 
     func read(_ file: String, upTo limit: Int) throws(NodeError) -> [UInt8]? {
         let name = path + "/" + file
@@ -73,16 +74,20 @@ package struct StateDirectory: Sendable {
         return try readAll(descriptor, name: name, upTo: limit)
     }
 
-    func write(_ file: String, _ bytes: [UInt8]) throws(NodeError) {
+    func write(_ file: String, _ bytes: [UInt8], by disk: DiskCalls = .real) throws(NodeError) {
         let name = path + "/" + file
         let temporary = name + ".new"
         // What a broken-off write left has perhaps another mode, or is a link: the new file is always a fresh one.
-        unsafe unlink(temporary)
-        let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw NodeError("cannot write `\(temporary)`: \(errorText())") }
+        _ = disk.remove(temporary)
+        let descriptor = disk.create(temporary)
+        guard descriptor >= 0 else { throw NodeError("cannot write `\(temporary)`: \(errorText(-descriptor))") }
         defer { close(descriptor) }
-        guard writeAll(descriptor, bytes), fsync(descriptor) == 0, unsafe rename(temporary, name) == 0 else {
-            throw NodeError("cannot write `\(name)`: \(errorText())")
+        for step in [
+            { disk.write(descriptor, bytes) }, { disk.sync(descriptor) }, { disk.rename(temporary, name) },
+            { disk.syncDirectory(path) },
+        ] {
+            let status = step()
+            guard status >= 0 else { throw NodeError("cannot write `\(name)`: \(errorText(-status))") }
         }
     }
 
@@ -95,6 +100,28 @@ package struct StateDirectory: Sendable {
         guard unsafe unlink(name) == 0 || errno == ENOENT else {
             throw NodeError("cannot remove `\(name)`: \(errorText())")
         }
+    }
+
+    /// Writes behind the end of a file that is there; what returns has been written for good.
+    func append(_ bytes: [UInt8], to file: File, by disk: DiskCalls) throws(NodeError) {
+        let name = path + "/" + file.rawValue
+        let descriptor = disk.extend(name)
+        guard descriptor >= 0 else { throw NodeError("cannot open `\(name)`: \(errorText(-descriptor))") }
+        defer { close(descriptor) }
+        for step in [{ disk.write(descriptor, bytes) }, { disk.sync(descriptor) }] {
+            let status = step()
+            guard status >= 0 else { throw NodeError("cannot write `\(name)`: \(errorText(-status))") }
+        }
+    }
+
+    /// Takes a file away, or at least what is in it.
+    func remove(_ file: File, by disk: DiskCalls) throws(NodeError) {
+        let name = path + "/" + file.rawValue
+        let status = disk.remove(name)
+        if status < 0, status != -ENOENT, disk.empty(name) < 0 {
+            throw NodeError("cannot remove `\(name)`: \(errorText(-status))")
+        }
+        _ = disk.syncDirectory(path)
     }
 
     /// Keeps other daemons from this directory while it lives.
@@ -119,6 +146,16 @@ package struct StateDirectory: Sendable {
         guard let bytes = try read(.membership, upTo: 1 << 16) else { return nil }
         do { return try JSON.decode(Membership.self, from: bytes) } catch {
             throw NodeError("`\(path)/\(File.membership.rawValue)` cannot be read: \(error)")
+        }
+    }
+}
+
+extension StateDirectory {
+    /// What must not be gone back behind. What cannot be read is no reason to forget it: the node does not start.
+    func seen() throws(NodeError) -> Seen? {
+        guard let bytes = try read(.seen, upTo: 4096) else { return nil }
+        do { return try JSON.decode(Seen.self, from: bytes) } catch {
+            throw NodeError("`\(path)/\(File.seen.rawValue)` cannot be read: \(error)")
         }
     }
 }

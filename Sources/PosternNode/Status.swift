@@ -15,7 +15,8 @@ extension Node {
             pool: pool.v4Text, mapVersion: map?.version, mapIssuedAt: map?.issuedAt, mapValidUntil: map?.validUntil,
             coordinatorURL: membership.url, coordinatorError: coordinatorError, devices: devices(),
             sessions: sessions.values.map(summary).sorted { $0.id < $1.id }, packets: packetCounts(),
-            suppressedEvents: suppressedEvents, problems: problems.map(\.text) + leftOut)
+            suppressedEvents: suppressedEvents,
+            problems: standingProblems + problems.map(\.text) + leftOut)
     }
 
     private func devices() -> [NodeStatus.Device] {

@@ -58,8 +58,8 @@ struct RunCommand: AsyncParsableCommand {
                 if try directory.membership() == nil { return }
             }
             let server = try LocalServer(path: socket)
-            let node = try Node(configuration, backend: backend, log: log)
-            let service = NodeService(node: node, server: server, lock: lock, now: wallClock)
+            let node = try Node(configuration, backend: backend, log: log, wall: { .wall })
+            let service = NodeService(node: node, server: server, lock: lock)
             log.info("posternd serves \(socket)")
             try await run(service, log)
         }

@@ -19,9 +19,11 @@ struct SignedMesh {
     private(set) var keys: [String: SigningKey] = [:]
 
     /// Nodes `a` and `b`; agent `one`, who may run on `a`; a service and a policy.
-    init() throws {
-        ca = try CertificateAuthority(new: Self.name, at: Self.now)
+    init(issuedAt moment: Timestamp = now) throws {
+        ca = try CertificateAuthority(new: Self.name, at: moment)
         pool = try #require(AddressPool(v4Base: IPv4Address(rawValue: 10 << 24), v6Prefix: 0xfd << 56 | 7))
+        let first = AdminStatement(name: UserName(unchecked: "ann"), key: SigningPublicKey(admin.publicKey))
+        definitions = [try sign(.admin(first), with: admin, madeAt: Self.now + .seconds(-100))]
         try define(.agent(Self.agent("one", on: "a")))
         try define(
             .service(
@@ -35,7 +37,7 @@ struct SignedMesh {
         )
         for (name, number) in [("a", 1), ("b", 2)] as [(String, UInt32)] {
             keys[name] = SigningKey()
-            nodes.append(try node(name, number))
+            nodes.append(try node(name, number, issuedAt: moment))
         }
     }
 
@@ -45,19 +47,23 @@ struct SignedMesh {
             disabled: disabled)
     }
 
-    mutating func define(_ statement: Statement, by key: SigningKey? = nil, for mesh: MeshDomain = name) throws {
-        definitions.append(try sign(statement, with: key ?? admin, for: mesh))
+    mutating func define(
+        _ statement: Statement, by key: SigningKey? = nil, for mesh: MeshDomain = name, madeAt: Timestamp = now
+    ) throws {
+        definitions.append(try sign(statement, with: key ?? admin, for: mesh, madeAt: madeAt))
     }
 
-    func sign(_ statement: Statement, with key: SigningKey, for mesh: MeshDomain = name) throws -> Envelope {
+    func sign(
+        _ statement: Statement, with key: SigningKey, for mesh: MeshDomain = name, madeAt: Timestamp = now
+    ) throws -> Envelope {
         try Envelope(
-            signing: Document(mesh: mesh, madeAt: Self.now, statement: statement), with: key.privateKey)
+            signing: Document(mesh: mesh, madeAt: madeAt, statement: statement), with: key.privateKey)
     }
 
     /// A node's entry; what is given differs from what an honest node would send.
     func node(
         _ name: String, _ number: UInt32, said: String? = nil, ca: CertificateAuthority? = nil, offset: UInt32? = nil,
-        wireGuard: UInt32? = nil, issuedAt: Timestamp = now, signedBy: SigningKey? = nil
+        wireGuard: UInt32? = nil, issuedAt: Timestamp = now, signedBy: SigningKey? = nil, madeAt: Timestamp = now
     ) throws -> MapMessage.NodeEntry {
         let key = try #require(keys[name])
         let id = SPIFFEID(mesh: Self.name, role: .node(NodeName(unchecked: name)))
@@ -68,8 +74,11 @@ struct SignedMesh {
             endpoints: [try endpoint(number)])
         return MapMessage.NodeEntry(
             peer: try peer(number), offset: try self.offset(offset ?? number), certificate: certificate.pem,
-            statement: try sign(.node(statement), with: signedBy ?? key))
+            statement: try sign(.node(statement), with: signedBy ?? key, madeAt: madeAt))
     }
+
+    /// Gives a node another TLS key.
+    mutating func renewKey(of name: String) { keys[name] = SigningKey() }
 
     mutating func addNode(_ name: String, _ number: UInt32) throws {
         keys[name] = SigningKey()
@@ -79,7 +88,7 @@ struct SignedMesh {
     /// A session's entry; what is given differs from what an honest node would send.
     func session(
         _ number: UInt32, of agent: String = "one", on node: String = "a", signedBy: SigningKey? = nil,
-        offset: UInt32? = nil, wireGuard: UInt32? = nil, lasting: Duration = .seconds(3600)
+        offset: UInt32? = nil, wireGuard: UInt32? = nil, lasting: Duration = .seconds(3600), madeAt: Timestamp = now
     ) throws -> MapMessage.SessionEntry {
         let key = try #require(signedBy ?? keys[node])
         let statement = SessionStatement(
@@ -88,7 +97,7 @@ struct SignedMesh {
         return MapMessage.SessionEntry(
             peer: try peer(number), offset: try self.offset(offset ?? number), expires: Self.now + lasting,
             maximum: Self.now + max(lasting, .seconds(8 * 3600)),
-            statement: try sign(.session(statement), with: key))
+            statement: try sign(.session(statement), with: key, madeAt: madeAt))
     }
 
     func id(_ number: UInt32) -> SessionID {
@@ -100,12 +109,59 @@ struct SignedMesh {
             mesh: mesh, pool: pool ?? self.pool, version: 7, definitions: definitions, nodes: nodes, sessions: sessions)
     }
 
+    /// What the coordinator's CA says of the definitions there are, or of those given.
+    func checkpoint(
+        epoch: UInt64 = 1, version: UInt64 = 7, of definitions: [Envelope]? = nil, lasting: Duration = .seconds(86_400),
+        signedBy key: SigningKey? = nil
+    ) throws -> Envelope {
+        let statements = (definitions ?? self.definitions).compactMap { envelope in
+            (try? JSON.decode(Document.self, from: Array(envelope.document.utf8)))
+                .map { (statement: $0.statement, envelope: envelope) }
+        }
+        let checkpoint = Checkpoint(
+            epoch: epoch, version: version, statements: Fingerprint(ofStatements: statements),
+            admins: Fingerprint(ofStatements: statements.filter { $0.statement.entry?.kind == "admin" }),
+            policies: Fingerprint(ofStatements: statements.filter { $0.statement.entry?.kind == "policy" }),
+            notAfter: Self.now + lasting)
+        return try sign(.checkpoint(checkpoint), with: key ?? ca.key)
+    }
+
+    /// The whole map as an event.
+    func event(
+        _ message: MapMessage? = nil, version: UInt64 = 7, validFor validity: Duration = .seconds(7200),
+        at moment: Timestamp = now, checkpoint: Envelope? = nil
+    ) throws -> MapEvent {
+        MapEvent(
+            version: version, issuedAt: moment, validUntil: moment + validity,
+            checkpoint: try checkpoint ?? self.checkpoint(version: version), content: .whole(message ?? self.message()))
+    }
+
+    /// What changed, as an event.
+    func event(
+        _ changes: MapChanges, version: UInt64 = 8, at moment: Timestamp = now, checkpoint: Envelope? = nil
+    ) -> MapEvent {
+        MapEvent(
+            version: version, issuedAt: moment, validUntil: moment + .seconds(7200), checkpoint: checkpoint,
+            content: .changes(changes))
+    }
+
+    var verifier: MapVerifier {
+        MapVerifier(mesh: Self.name, pool: pool, anchor: ca.anchor, root: SigningPublicKey(admin.publicKey))
+    }
+
     func verify(
         _ message: MapMessage? = nil, validFor validity: Duration = .seconds(7200)
-    ) async throws -> MapVerifier.Verified {
-        let verifier = MapVerifier(mesh: Self.name, pool: pool, anchor: ca.anchor, admins: [admin.publicKey])
-        return try await verifier.verify(
-            message ?? self.message(), issuedAt: Self.now, validUntil: Self.now + validity)
+    ) async throws -> BelievedMap {
+        try await believe(try event(message, validFor: validity))
+    }
+
+    /// What is believed after an event.
+    func believe(
+        _ event: MapEvent, after belief: BelievedMap? = nil, floor: Position? = nil
+    ) async throws -> BelievedMap {
+        let certificates = await verifier.certificates(in: event, after: belief)
+        let change = try verifier.check(event, certificates: certificates, after: belief, floor: floor)
+        return try #require(change.applied(to: belief, mesh: Self.name, pool: pool))
     }
 
     private func peer(_ number: UInt32) throws -> PeerID { try #require(PeerID(rawValue: number)) }

@@ -100,19 +100,19 @@ import Testing
     @Test func `whoever reads the old file goes on reading the old one`() throws {
         let state = try StateDirectory(path: path)
         try state.write(.map, Array("old".utf8))
-        let reader = unsafe open(path + "/map.json", O_RDONLY | O_CLOEXEC)
+        let reader = unsafe open(path + "/map.journal", O_RDONLY | O_CLOEXEC)
         defer { close(reader) }
         try state.write(.map, Array("new".utf8))
         #expect(try readAll(reader, name: "map", upTo: 10) == Array("old".utf8))
         #expect(try state.read(.map, upTo: 10) == Array("new".utf8))
-        #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["map.json"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path) == ["map.journal"])
     }
 
     @Test func `a file that cannot be replaced stays`() throws {
         let state = try StateDirectory(path: path)
         try state.write(.map, [1])
-        try scratch.makeDirectory("state/map.json.new", mode: 0o700)
-        expectRefusal("cannot write `\(path)/map.json.new`: File exists") { try state.write(.map, [2]) }
+        try scratch.makeDirectory("state/map.journal.new", mode: 0o700)
+        expectRefusal("cannot write `\(path)/map.journal.new`: File exists") { try state.write(.map, [2]) }
         #expect(try state.read(.map, upTo: 1) == [1])
     }
 
@@ -120,7 +120,7 @@ import Testing
         let state = try StateDirectory(path: path)
         try state.write(.map, [1, 2, 3])
         #expect(try state.read(.map, upTo: 3) == [1, 2, 3])
-        expectRefusal("`\(path)/map.json` is longer than 2 bytes") { _ = try state.read(.map, upTo: 2) }
+        expectRefusal("`\(path)/map.journal` is longer than 2 bytes") { _ = try state.read(.map, upTo: 2) }
     }
 
     // MARK: - Links

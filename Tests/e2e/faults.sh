@@ -70,7 +70,7 @@ run_agent one /does/not/exist
 fact "a command that does not exist is 127, as in a shell" test "$run_code" -eq 127
 run_agent elsewhere true
 fact "an agent that may run elsewhere only is refused here" \
-    grep -q 'may not be launched on node `node-a`' "$work/run.err"
+    grep -q 'there is no agent `elsewhere` that may be launched on node `node-a`' "$work/run.err"
 run_agent nobody-knows true
 fact "an unknown agent is refused" grep -q 'there is no agent `nobody-knows`' "$work/run.err"
 as_nobody() {
@@ -172,9 +172,9 @@ start_node node-b
 fact "node-b comes back from its saved map, without the coordinator" ledger_answers "$one"
 fact "and denies as before" vault_is_silent "$one"
 stop_node node-b KILL
-cp "$(node_state node-b)/map.json" "$work/map.json"
-sed 's/Service::\\\\\\"ledger/Service::\\\\\\"vault/' "$work/map.json" >"$(node_state node-b)/map.json"
-fact "(the saved map was tampered with)" not cmp -s "$work/map.json" "$(node_state node-b)/map.json"
+cp "$(node_state node-b)/map.journal" "$work/map.journal"
+sed 's/Service::\\\\\\"ledger/Service::\\\\\\"vault/' "$work/map.journal" >"$(node_state node-b)/map.journal"
+fact "(the saved map was tampered with)" not cmp -s "$work/map.journal" "$(node_state node-b)/map.journal"
 start "$work/node-b.log" scripts/lab exec node-b -- "$bin/posternd" run --state "$(node_state node-b)" \
     --socket "$(node_socket node-b)" --bpffs "$(node_bpffs node-b)" --device "$(node_device node-b)"
 wait_until 10 grep -q 'saved map is not used' "$work/node-b.log" || true

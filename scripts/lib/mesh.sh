@@ -275,7 +275,8 @@ ends_within() {
 
 denied() {
     [[ $run_code -ne 0 && ! -s "$work/run.out" ]] \
-        && grep -q "denied: agent \`$1\` may not connect to \`$2\`" "$work/run.err"
+        && grep -qF -e "denied: agent \`$1\` may not connect to \`$2\`" -e "denied: agent \`$1\` may not connect to $2:" \
+            "$work/run.err"
 }
 why() { on_node node-a why --agent "$1" connect "$2" || true; }
 why_code() {
