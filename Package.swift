@@ -101,7 +101,7 @@ let package = Package(
         .target(
             name: "PosternCLI",
             dependencies: [
-                "Mesh", "CoordinationAPI", "Cedar", "Authorization", "CLinux",
+                "Mesh", "CoordinationAPI", "Identity", "Cedar", "Authorization", "CLinux",
                 crypto, arguments, httpClient, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),  // the commands

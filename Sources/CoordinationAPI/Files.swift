@@ -47,6 +47,8 @@ package struct AdminFile: Codable, Sendable, CustomStringConvertible, CustomRefl
     package let certificate: String
     /// The admin's private key in PEM.
     package let key: String
+    /// Of the first admin's public key, where this is another one: the chain of admins starts there.
+    package let root: Fingerprint?
 
     package var description: String { "redacted" }
     package var customMirror: Mirror { Mirror(self, children: []) }
@@ -54,9 +56,11 @@ package struct AdminFile: Codable, Sendable, CustomStringConvertible, CustomRefl
     package static let kindText = "postern-admin"
     package static let maximumLength = 65_536
 
-    package init(mesh: MeshDomain, url: String, ca: String, certificate: String, key: String) {
+    package init(
+        mesh: MeshDomain, url: String, ca: String, certificate: String, key: String, root: Fingerprint? = nil
+    ) {
         (self.kind, self.mesh, self.url) = (Self.kindText, mesh, url)
-        (self.ca, self.certificate, self.key) = (ca, certificate, key)
+        (self.ca, self.certificate, self.key, self.root) = (ca, certificate, key, root)
     }
 
     /// Reads an admin file's text.

@@ -27,11 +27,13 @@ struct AdminOptions: ParsableArguments {
 
 /// An admin: the coordinator he speaks to, and the key with which he signs changes.
 struct AdminAccess: Sendable {
+    let path: String
     let file: AdminFile
     private let key: P256.Signing.PrivateKey
 
     init(path: String) throws(CommandFailure) {
         let text = try SecretFile.read(path, upTo: AdminFile.maximumLength)
+        self.path = path
         do {
             file = try AdminFile(parsing: text)
         } catch { throw CommandFailure("cannot use `\(path)`: \(error)") }
@@ -43,6 +45,12 @@ struct AdminAccess: Sendable {
         }
         self.key = key
     }
+
+    /// This admin's own key, as statements name it.
+    var publicKey: SigningPublicKey { SigningPublicKey(key.publicKey) }
+
+    /// Of the first admin's key: this one is the first where the file names no other.
+    var root: Fingerprint { file.root ?? publicKey.fingerprint }
 
     /// The changes as this admin signs them: all of one moment.
     func sign(_ statements: [Statement], at now: Timestamp) throws(CommandFailure) -> ChangeRequest {

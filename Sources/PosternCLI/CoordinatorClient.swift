@@ -58,6 +58,14 @@ struct CoordinatorClient {
         try await send(.DELETE, "/v1/sessions/\(id)", body: nil)
     }
 
+    func statements() async throws(CommandFailure) -> StatementsResponse {
+        try await send(.GET, "/v1/statements", body: nil)
+    }
+
+    func adminCertificate(_ request: AdminCertificateRequest) async throws(CommandFailure) -> CertificateResponse {
+        try await send(.POST, "/v1/admin-certificates", body: encode(request))
+    }
+
     private func encode(_ value: some Encodable) throws(CommandFailure) -> [UInt8] {
         do { return try JSON.encode(value) } catch { throw CommandFailure(error.reason) }
     }

@@ -12,10 +12,12 @@ struct SocketOptions: ParsableArguments {
             "The socket of posternd. Without it: POSTERN_SOCKET, then \(LocalFrame.defaultSocket).", valueName: "path"))
     var socket: String?
 
-    func connect() throws(CommandFailure) -> LocalConnection {
+    var path: String {
         let environment = ProcessInfo.processInfo.environment["POSTERN_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
-        return try LocalConnection(path: socket ?? environment ?? LocalFrame.defaultSocket)
+        return socket ?? environment ?? LocalFrame.defaultSocket
     }
+
+    func connect() throws(CommandFailure) -> LocalConnection { try LocalConnection(path: path) }
 
     /// One question, one answer.
     func ask(

@@ -28,7 +28,8 @@ package struct PosternCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, StatusCommand.self, WhyCommand.self, SessionCommand.self, UpCommand.self,
             DownCommand.self, WhoisCommand.self, PingCommand.self, DoctorCommand.self, GetCommand.self,
-            AgentCommand.self, ServiceCommand.self, PolicyCommand.self, JoinTokenCommand.self,
+            AgentCommand.self, ServiceCommand.self, NodeCommand.self, AdminCommand.self, PolicyCommand.self,
+            JoinTokenCommand.self,
         ])
 
     package init() {}

@@ -32,6 +32,18 @@ enum SecretFile {
         return descriptor
     }
 
+    /// Puts another content in the place of a file's, as a whole or not at all.
+    static func replace(_ path: String, with bytes: [UInt8]) throws(CommandFailure) {
+        let fresh = path + ".new"
+        unsafe unlink(fresh)
+        let descriptor = try create(fresh)
+        defer { close(descriptor) }
+        try write(bytes, to: descriptor, path: fresh)
+        guard fsync(descriptor) == 0, unsafe rename(fresh, path) == 0 else {
+            throw CommandFailure("cannot replace `\(path)`: \(reason())")
+        }
+    }
+
     static func write(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(CommandFailure) {
         var rest = bytes[...]
         while !rest.isEmpty {

@@ -64,7 +64,7 @@ struct House {
             ]),
             "the coordinator touches no device, so that it runs anywhere"),
         Room(
-            "PosternCLI", ours: ["Mesh", "CoordinationAPI", "Cedar", "Authorization", "CLinux"],
+            "PosternCLI", ours: ["Mesh", "CoordinationAPI", "Identity", "Cedar", "Authorization", "CLinux"],
             libraries: linux.union(http).union(["Crypto", "ArgumentParser", "AsyncHTTPClient", "NIOPosix"]),
             "the commands speak to the programs and never do their work"),
 

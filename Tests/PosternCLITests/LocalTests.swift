@@ -1,6 +1,8 @@
 import CoordinationAPI
 import Foundation
+import Glibc
 import Mesh
+import Synchronization
 import Testing
 
 @testable import PosternCLI
@@ -126,7 +128,6 @@ import Testing
         arguments: [
             ([.failed("agent `writer` may not run here")], "agent `writer` may not run here\n"),
             ([], "posternd hung up before the command ran"),
-            ([.started(Sample.session)], "`postern session list` says whether session \(Sample.session) still runs"),
             ([.ended], "to another question"),
         ] as [([LocalResponse], String)])
     func `a command that was refused or lost ends with 125`(answers: [LocalResponse], words: String) async throws {
@@ -136,6 +137,63 @@ import Testing
         let recorder = Recorder()
         #expect(await recorder.postern(["run", "--agent", "writer", "--socket", node.path, "--", "id"]) == 125)
         #expect(recorder.errors.contains(words), "\(recorder.errors)")
+    }
+
+    @Test func `a session is heard of again when the daemon is back`() async throws {
+        let callers = Mutex(0)
+        let node = try FakeNode(callers: 3) { caller in
+            let number = callers.withLock { count in
+                count += 1
+                return count
+            }
+            switch (number, caller.request) {
+            case (1, .run): caller.send(.started(Sample.session))
+            case (2, .attach(Sample.session)): break
+            case (3, .attach(Sample.session)):
+                caller.send(.started(Sample.session))
+                caller.send(.exited(code: 42))
+            default: caller.send(.failed("what?"))
+            }
+        }
+        let recorder = Recorder()
+        #expect(await recorder.postern(["run", "--agent", "writer", "--socket", node.path, "--", "id"]) == 42)
+        #expect(
+            recorder.errors == """
+                postern: session \(Sample.session)
+                postern: posternd has gone; session \(Sample.session) runs on, and this waits for it to come back
+                postern: posternd is back
+
+                """)
+    }
+
+    @Test func `a session that is not there any more is lost`() async throws {
+        let callers = Mutex(0)
+        let node = try FakeNode(callers: 2) { caller in
+            let isFirst = callers.withLock { count in
+                count += 1
+                return count == 1
+            }
+            caller.send(isFirst ? .started(Sample.session) : .failed("there is no such session"))
+        }
+        let recorder = Recorder()
+        #expect(await recorder.postern(["run", "--agent", "writer", "--socket", node.path, "--", "id"]) == 125)
+        #expect(recorder.errors.hasSuffix("postern: there is no such session\n"))
+    }
+
+    @Test func `a signal reaches the command by the daemon that is back`() async throws {
+        let callers = Mutex(0)
+        let node = try FakeNode(callers: 2) { caller in
+            let isFirst = callers.withLock { count in
+                count += 1
+                return count == 1
+            }
+            caller.send(.started(Sample.session))
+            guard !isFirst else { return }
+            sendToSelf(SIGTERM)
+            caller.send(.exited(code: caller.next() == .signal(SIGTERM) ? 143 : 1))
+        }
+        let recorder = Recorder()
+        #expect(await recorder.postern(["run", "--agent", "writer", "--socket", node.path, "--", "id"]) == 143)
     }
 
     @Test(arguments: SignalQueue.forwarded)
