@@ -59,13 +59,14 @@ extension Tables {
         let live = try currentState().live
         let pages = RowPages(self, live)
         let classes = (1...services).compactMap(ServiceClass.init(rawValue:))
-        try pages.make(Set((16..<16 + count).map { $0 / RowPages.rowsPerPage }))
-        for number in 16..<16 + count {
-            let entry = pt_peer_entry(slot: number, generation: generation, lease_ns: .max)
-            try self.peers.put(live.rawValue * UInt32(PT_POOL_SIZE) + number, entry)
-            try pages.change(number) { row in
-                row.generation = generation
-                for serviceClass in classes { row[serviceClass] = PT_ALLOW.rawValue }
+        let slots = (16..<16 + count).compactMap(Slot.init(rawValue:))
+        try pages.make(Set(slots.map { RowPages.page(of: $0) }))
+        for slot in slots {
+            let entry = pt_peer_entry(slot: slot.rawValue, generation: generation, lease_ns: .max)
+            try self.peers.put(live.rawValue * UInt32(PT_POOL_SIZE) + slot.rawValue, entry)
+            try pages.set(generation, of: slot)
+            for serviceClass in classes {
+                try pages.set(PT_ALLOW.rawValue, at: VerdictKey(slot: slot, serviceClass: serviceClass))
             }
         }
         try pages.flush()

@@ -9,7 +9,10 @@ final class RowPages {
         init(_ map: consuming MapDescriptor) { self.map = map }
     }
 
+    /// Pages of all segments: those of the first come first, one for each group of slots.
     static let count = UInt32(PT_PAGES)
+    static let segments = UInt32(PT_SEGMENTS)
+    static let groups = UInt32(PT_GROUPS)
     static let rowsPerPage = UInt32(PT_ROWS_PER_PAGE)
 
     private let outer: Int32
@@ -17,29 +20,59 @@ final class RowPages {
     private var pages: [UInt32: Page] = [:]
 
     /// A row with changes that the kernel has not seen; those of one row are written together.
-    private var pending: (slot: UInt32, row: pt_row)?
+    private var pending: (page: UInt32, place: UInt32, row: pt_row)?
 
     /// - Parameter tables: must outlive the pages.
     init(_ tables: borrowing Tables, _ copy: Copy) { (outer, self.copy) = (tables.rows.descriptor.raw, copy) }
 
+    /// The page of a slot's verdicts about a class.
+    static func page(of slot: Slot, _ serviceClass: ServiceClass) -> UInt32 {
+        serviceClass.rawValue / UInt32(PT_SEGMENT_CLASSES) * groups + slot.rawValue / rowsPerPage
+    }
+
+    /// The page that says whose a slot's row is.
+    static func page(of slot: Slot) -> UInt32 { slot.rawValue / rowsPerPage }
+
     // MARK: one row
 
-    func change(_ slot: UInt32, _ body: (inout pt_row) -> Void) throws(DatapathError) {
-        var row: pt_row
-        if let pending, pending.slot == slot {
-            row = pending.row
-        } else {
-            try flush()
-            row = try page(slot / Self.rowsPerPage)?.map.value(at: slot % Self.rowsPerPage, into: pt_row()) ?? pt_row()
+    /// Says whose a slot's row is, in every segment that there is of it.
+    func set(_ generation: UInt32, of slot: Slot) throws(DatapathError) {
+        for segment in 0..<Self.segments {
+            let number = segment * Self.groups + Self.page(of: slot)
+            let isThere = try page(number) != nil
+            guard segment == 0 || isThere else { continue }
+            try change(number, slot.rawValue % Self.rowsPerPage) { $0.generation = generation }
         }
+    }
+
+    func bits(of key: VerdictKey) throws(DatapathError) -> UInt32 {
+        try row(Self.page(of: key.slot, key.serviceClass), key.slot.rawValue % Self.rowsPerPage)[key.serviceClass]
+    }
+
+    func set(_ bits: UInt32, at key: VerdictKey) throws(DatapathError) {
+        let number = Self.page(of: key.slot, key.serviceClass)
+        // Where there is no page nothing is allowed already.
+        let isThere = try page(number) != nil
+        guard isThere || bits != PT_DENY.rawValue else { return }
+        try change(number, key.slot.rawValue % Self.rowsPerPage) { $0[key.serviceClass] = bits }
+    }
+
+    func change(_ number: UInt32, _ place: UInt32, _ body: (inout pt_row) -> Void) throws(DatapathError) {
+        var row = try row(number, place)
         body(&row)
-        pending = (slot, row)
+        pending = (number, place, row)
+    }
+
+    private func row(_ number: UInt32, _ place: UInt32) throws(DatapathError) -> pt_row {
+        if let pending, pending.page == number, pending.place == place { return pending.row }
+        try flush()
+        return try made(number).map.value(at: place, into: pt_row())
     }
 
     func flush() throws(DatapathError) {
-        guard let (slot, row) = pending else { return }
+        guard let (number, place, row) = pending else { return }
         pending = nil
-        try made(slot / Self.rowsPerPage).map.put(slot % Self.rowsPerPage, row)
+        try made(number).map.put(place, row)
     }
 
     // MARK: one page
@@ -49,12 +82,24 @@ final class RowPages {
         try page(number)?.map.values(from: 0, count: Self.rowsPerPage, zero: pt_row())
     }
 
+    /// The rows that a page has, or would have if it were made.
+    func rowsExpected(inPage number: UInt32) throws(DatapathError) -> [pt_row] {
+        if let rows = try rows(ofPage: number) { return rows }
+        let empty = [pt_row](repeating: pt_row(), count: Int(Self.rowsPerPage))
+        guard number >= Self.groups, let first = try rows(ofPage: number % Self.groups) else { return empty }
+        return first.map { pt_row(generation: $0.generation, pad: 0, verdicts: (0, 0, 0, 0)) }
+    }
+
     /// Makes pages that will be needed. Together, for the kernel waits for the packets under way at each call.
     func make(_ numbers: Set<UInt32>) throws(DatapathError) {
+        try flush()
         var (keys, descriptors): ([UInt32], [Int32]) = ([], [])
         var new: [UInt32: Page] = [:]
         for number in numbers.sorted() where try page(number) == nil {
             let page = Page(try SharedMap.page.create())
+            for (place, row) in try rowsExpected(inPage: number).enumerated() where row.generation != 0 {
+                try page.map.put(UInt32(place), row)
+            }
             keys.append(index(of: number))
             descriptors.append(page.map.descriptor.raw)
             new[number] = page
@@ -115,6 +160,9 @@ extension pt_row {
         }
     }
 
-    private static func offset(_ serviceClass: ServiceClass) -> Int { Int(serviceClass.rawValue / perWord) * 8 }
-    private static func shift(_ serviceClass: ServiceClass) -> UInt64 { UInt64(serviceClass.rawValue % perWord * 2) }
+    private static func offset(_ serviceClass: ServiceClass) -> Int { Int(place(serviceClass) / perWord) * 8 }
+    private static func shift(_ serviceClass: ServiceClass) -> UInt64 { UInt64(place(serviceClass) % perWord * 2) }
+    private static func place(_ serviceClass: ServiceClass) -> UInt32 {
+        serviceClass.rawValue % UInt32(PT_SEGMENT_CLASSES)
+    }
 }

@@ -24,11 +24,11 @@ extension Tables {
     private func mirrorRows(from live: Copy) throws(DatapathError) {
         let (source, target) = (RowPages(self, live), RowPages(self, live.other))
         for page in 0..<RowPages.count {
-            let (wanted, present) = (try source.rows(ofPage: page), try target.rows(ofPage: page))
-            guard wanted != nil || present != nil else { continue }
-            let zero = [pt_row](repeating: pt_row(), count: Int(RowPages.rowsPerPage))
-            for index in differences(wanted ?? zero, present ?? zero) {
-                try target.change(page * RowPages.rowsPerPage + UInt32(index)) { $0 = (wanted ?? zero)[index] }
+            // The first segment comes first: what the others are expected to be rests on it.
+            if page == RowPages.groups { try target.flush() }
+            let (wanted, present) = (try source.rowsExpected(inPage: page), try target.rowsExpected(inPage: page))
+            for place in differences(wanted, present) {
+                try target.change(page, UInt32(place)) { $0 = wanted[place] }
             }
         }
         try target.flush()

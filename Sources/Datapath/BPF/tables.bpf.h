@@ -248,26 +248,35 @@ static __always_inline enum pt_reason find_timed(const struct moment *moment, __
 	}
 }
 
-/* May this peer open towards that port of that host? Not static: so the verifier looks at it once, not at each call. */
-__noinline int find_grant(const struct moment *moment, const struct peer *initiator, const struct peer *host,
-			  __u8 protocol, __u16 port)
+static __always_inline const volatile struct pt_row *find_row(const struct moment *moment, __u32 segment, __u32 slot)
 {
-	__u32 page_index, row_index, class;
-	const volatile struct pt_row *row;
-	void *page;
+	__u32 index = (moment->copy & 1) * PT_PAGES + segment * PT_GROUPS + slot / PT_ROWS_PER_PAGE;
+	__u32 place = slot % PT_ROWS_PER_PAGE;
+	void *page = bpf_map_lookup_elem(&rows, &index);
 
-	if (!moment || !initiator || !host)
-		return PT_NO_SERVICE;
-	page_index = (moment->copy & 1) * PT_PAGES + initiator->slot / PT_ROWS_PER_PAGE;
-	row_index = initiator->slot % PT_ROWS_PER_PAGE;
-	class = find_class(moment, host, protocol, port);
+	return page ? bpf_map_lookup_elem(page, &place) : 0;
+}
+
+static __always_inline enum pt_reason look_up_grant(const struct moment *moment, const struct peer *initiator,
+						    const struct peer *host, __u8 protocol, __u16 port)
+{
+	__u32 class = find_class(moment, host, protocol, port);
+	const volatile struct pt_row *row;
+	__u32 place;
+
 	if (!class || class >= PT_CLASSES)
 		return PT_NO_SERVICE;
-	page = bpf_map_lookup_elem(&rows, &page_index);
-	row = page ? bpf_map_lookup_elem(page, &row_index) : 0;
-	if (!row || !initiator->generation || row->generation != initiator->generation)
+	row = find_row(moment, class / PT_SEGMENT_CLASSES, initiator->slot);
+	place = class % PT_SEGMENT_CLASSES;
+	if (!row) {
+		/* Nobody near has a grant in that segment; whether the peer has a row is told by the first. */
+		row = find_row(moment, 0, initiator->slot);
+		return row && initiator->generation && row->generation == initiator->generation ? PT_NO_GRANT :
+												    PT_STALE_GENERATION;
+	}
+	if (!initiator->generation || row->generation != initiator->generation)
 		return PT_STALE_GENERATION;
-	switch (row->verdicts[class / PT_VERDICTS_PER_WORD] >> class % PT_VERDICTS_PER_WORD * 2 & 3) {
+	switch (row->verdicts[place / PT_VERDICTS_PER_WORD] >> place % PT_VERDICTS_PER_WORD * 2 & 3) {
 	case PT_ALLOW:
 		return PT_ALLOWED;
 	case PT_ALLOW_SIDECAR:
@@ -277,6 +286,15 @@ __noinline int find_grant(const struct moment *moment, const struct peer *initia
 	default:
 		return PT_NO_GRANT;
 	}
+}
+
+/* May this peer open towards that port of that host? Not static: so the verifier looks at it once, not at each call. */
+__noinline int find_grant(const struct moment *moment, const struct peer *initiator, const struct peer *host,
+			  __u8 protocol, __u16 port)
+{
+	if (!moment || !initiator || !host)
+		return PT_NO_SERVICE;
+	return look_up_grant(moment, initiator, host, protocol, port);
 }
 
 static __always_inline void count(__u32 place, __u32 reason, __u64 bytes)
