@@ -1,0 +1,25 @@
+#!/bin/bash
+# The packet plane under Debian's own kernels: 6.1, where classifiers hang on clsact, and 6.12, which has TCX; in both with
+# WireGuard in the kernel. One boot of an emulated machine for each, side by side. Needs what `swift build --build-tests` makes.
+#
+#   Tests/vm.sh [KERNEL]...      6.1 and 6.12 unless said otherwise
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+limit=${POSTERN_VM_LIMIT:-1400}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The facts of one kernel, with its name before each; whatever does not come to its end is a failure.
+run_kernel() {
+    local kernel=$1 code=0
+    scripts/vm --limit "$limit" "$kernel" -- Tests/vm/guest.sh "$kernel" >"$work/$kernel" 2>&1 || code=$?
+    [[ $code -eq 0 ]] || grep -q '^not ok' "$work/$kernel" \
+        || echo "not ok - its tests come to their end (exit $code)" >>"$work/$kernel"
+}
+
+[[ $# -gt 0 ]] || set -- 6.1 6.12
+for kernel in "$@"; do run_kernel "$kernel" & done
+wait
+for kernel in "$@"; do sed -E "s/^(not ok|ok) - /&$kernel: /" "$work/$kernel"; done
+! grep -q '^not ok' "$work"/*
