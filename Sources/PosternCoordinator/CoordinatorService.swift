@@ -68,11 +68,20 @@ package struct CoordinatorService: Service {
             configuration: ApplicationConfiguration(
                 address: .hostname(listen.address.description, port: Int(listen.port)),
                 availableConnectionsDelegate: .maximum(Self.maximumConnections, logger: logger)),
-            services: [Sweeper(coordinator: coordinator), StreamEnd(memory: coordinator.store.memory)],
+            services: [Sweeper(coordinator: coordinator)],
             onServerRunning: { [ready] channel in await ready(channel.localAddress?.port ?? 0) },
             logger: logger)
         let end: Result<Void, any Error>
-        do { end = .success(try await application.run()) } catch let error as IOError {
+        let memory = coordinator.store.memory
+        do {
+            // The streams of maps do not end by themselves, and the server, which is told first, waits for them.
+            end = .success(
+                try await withGracefulShutdownHandler {
+                    try await application.run()
+                } onGracefulShutdown: {
+                    memory.endStreams()
+                })
+        } catch let error as IOError {
             end = .failure(ListenError(address: listen, reason: systemReason(error.errnoCode)))
         } catch { end = .failure(error) }
         try coordinator.store.close()
@@ -95,16 +104,6 @@ private struct Sweeper: Service {
                 try? await Task.sleep(for: Self.interval)
             }
         }
-    }
-}
-
-/// Ends the streams of maps, which do not end by themselves, so that the coordinator can.
-private struct StreamEnd: Service {
-    let memory: Memory
-
-    func run() async {
-        try? await gracefulShutdown()
-        memory.endStreams()
     }
 }
 
