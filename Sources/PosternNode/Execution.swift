@@ -96,4 +96,5 @@ package struct Execution {
 
 extension Plan {
     var nodeDeviceName: DeviceName? { devices.first { $0.value.owner == .node }?.key }
+    var nodeDevice: DevicePlan? { nodeDeviceName.flatMap { devices[$0] } }
 }

@@ -13,8 +13,6 @@ struct HostMachine: ~Copyable {
     private(set) var written: TableSet
     /// Every device that we may have made and not yet deleted, whether it stands or not.
     private(set) var made: Set<DeviceName>
-    /// The pool around which we put up the wall.
-    private var wall: AddressPool?
     /// What the steps lead to, and where its sessions are.
     private var plan = Plan.empty
     private var places: [SessionID: SessionPlace] = [:]
@@ -60,7 +58,11 @@ extension HostMachine {
             guard let device = plan.devices[name] else { continue }
             do { state.devices[name] = try look(at: name, device) } catch { state.unseen[name] = "\(error)" }
         }
-        if let wall, (try? Wall.verify(pins: pins.wall)) != nil { state.wall = wall }
+        if let pool = plan.nodeDevice?.identity.pool, isMarked(wallMark, text(of: pool)),
+            (try? Wall.verify(pins: pins.wall)) != nil
+        {
+            state.wall = pool
+        }
         return state
     }
 
@@ -83,7 +85,7 @@ extension HostMachine {
         seen.wireguard = try backend.state(of: name)
         let interface = UInt32(bitPattern: index)
         seen.guarding = guarding(of: name, device.identity, interface, place)
-        if isMarked(hookMark(of: name), device.identity) { seen.hook = device.identity }
+        if isMarked(hookMark(of: name), text(of: device.identity)) { seen.hook = device.identity }
         if place == nil { seen.isAdmitted = try Wall.meshDevices(tables: tables) == [interface] }
         return seen
     }
@@ -94,7 +96,7 @@ extension HostMachine {
         do {
             let netns = place?.namespace.descriptor
             try Classifier.verify(interface: interface, netns: netns, pins: pins.classifier(of: name))
-            return isMarked(classifierMark(of: name), identity) ? .classifier(identity) : .other
+            return isMarked(classifierMark(of: name), text(of: identity)) ? .classifier(identity) : .other
         } catch { return .nothing }
     }
 
@@ -149,8 +151,9 @@ extension HostMachine: Machine {
         case .readBack(let name, let later): try readBack(name, later)
         case .quiet(let name): try quiet(name)
         case .raiseWall(let pool):
+            try unmark(wallMark)
             try Wall.attach(around: pool, netns: nil, tables: tables, pins: pins.wall)
-            wall = pool
+            try mark(wallMark, text(of: pool))
         case .admit(let name): try Wall.setMeshDevices([try whereabouts(of: name).interface], tables: tables)
         case .address(let name, let address): try add(address, to: name)
         case .up(let name): try links(of: name).bringUp(name)
@@ -202,7 +205,7 @@ extension HostMachine: Machine {
         try Classifier.attach(
             interface: interface, netns: place?.namespace.descriptor, identity: identity, tables: tables,
             pins: pins.classifier(of: name))
-        try mark(classifierMark(of: name), identity)
+        try mark(classifierMark(of: name), text(of: identity))
     }
 
     private func hook(_ name: DeviceName, _ identity: DeviceIdentity) throws {
@@ -210,7 +213,7 @@ extension HostMachine: Machine {
         try unmark(hookMark(of: name))
         try ConnectHook.attach(
             cgroup: place.cgroup, identity: identity, tables: tables, pins: pins.connectHook(of: name))
-        try mark(hookMark(of: name), identity)
+        try mark(hookMark(of: name), text(of: identity))
     }
 
     private func readBack(_ name: DeviceName, _ later: Set<WireGuardPublicKey>) throws {
@@ -273,16 +276,16 @@ extension HostMachine {
         return numbers.map { String($0, radix: 16) }.joined(separator: "-") + "-" + Self.version
     }
 
-    private func isMarked(_ path: String, _ identity: DeviceIdentity) -> Bool {
+    private func isMarked(_ path: String, _ text: String) -> Bool {
         var bytes = [CChar](repeating: 0, count: 256)
         let size = bytes.count
         let count = unsafe readlink(path, &bytes, size)
         guard count > 0 else { return false }
-        return String(decoding: bytes.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) == text(of: identity)
+        return String(decoding: bytes.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) == text
     }
 
-    private func mark(_ path: String, _ identity: DeviceIdentity) throws(NodeError) {
-        guard unsafe symlink(text(of: identity), path) == 0 else {
+    private func mark(_ path: String, _ text: String) throws(NodeError) {
+        guard unsafe symlink(text, path) == 0 else {
             throw NodeError("cannot put the mark `\(path)`: \(errorText())")
         }
     }

@@ -141,7 +141,7 @@ extension Node {
     }
 
     /// Plans and brings the machine to the plan.
-    func reconcile() {
+    func reconcile(_ scope: Reconciler.Scope = .changes) {
         readPolicyIfStale()
         let before = plan.grantedNodes
         plan =
@@ -154,12 +154,19 @@ extension Node {
         lastGranted.merge(before.filter { plan.grantedNodes[$0.key] == nil }) { $1 }
         let found =
             plan.problems.map { Problem(device: nil, text: $0) }
-            + reconciler.apply(plan, places: sessions.mapValues(\.place))
+            + reconciler.apply(plan, places: sessions.mapValues(\.place), scope: scope)
         for problem in found where !problems.contains(problem) { log.error("\(problem.text)") }
         problems = found
+        for text in reconciler.takeFreshDrift() { log.error("\(text)") }
         reconciledVersion = map?.version ?? 0
         applied.yield()
     }
+
+    /// What was not as this node had left it, and has been mended.
+    var drift: [String] { reconciler.drift.texts(at: .now()) }
+
+    /// Whether the last round left something for another one.
+    var hasMore: Bool { reconciler.hasMore }
 }
 
 // MARK: - What the kernel tells

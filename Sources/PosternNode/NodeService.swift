@@ -17,6 +17,10 @@ package struct NodeService: Service {
 
     /// How often the machine is compared with the plan when nothing changes.
     private static let inspection = Duration.seconds(5)
+    /// Tables are read back at every sixth look: each half minute.
+    private static let roundsToTables = 6
+    /// Between two rounds of work that is done in portions.
+    private static let breath = Duration.milliseconds(50)
 
     /// Holds the lock as long as it lives: of two daemons on one state, each would undo what the other does.
     package init(node: Node, server: LocalServer, lock: StateDirectory.Lock) {
@@ -77,11 +81,14 @@ package struct NodeService: Service {
         }
     }
 
+    /// Compares the machine with the plan: the devices each time, the tables now and then, for reading them costs.
     private func inspect() async {
+        var round = 0
         while !Task.isCancelled {
-            try? await Task.sleep(for: Self.inspection)
+            try? await Task.sleep(for: await node.hasMore ? Self.breath : Self.inspection)
             if Task.isCancelled { return }
-            await node.reconcile()
+            round += 1
+            await node.reconcile(round.isMultiple(of: Self.roundsToTables) ? .everything : .devices)
             await node.takeRates()
         }
     }

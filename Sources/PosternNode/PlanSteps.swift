@@ -22,7 +22,7 @@ package struct PlanSteps: Equatable, Sendable {
     package init(from seen: MachineState, to plan: Plan, removals: Int = removalsInRound) {
         let changes = seen.tables.changes(to: plan.tables)
         let devices = plan.devices.sorted { $0.key.rawValue < $1.key.rawValue }
-        if let pool = plan.nodeDevice?.value.identity.pool, seen.wall != pool { steps.append(.raiseWall(pool)) }
+        if let pool = plan.nodeDevice?.identity.pool, seen.wall != pool { steps.append(.raiseWall(pool)) }
         for (name, device) in devices {
             guard let found = seen.devices[name], found.isOpen, found.location == device.location else { continue }
             steps += [.attach(name, device.identity), .verify(name)]
@@ -106,10 +106,6 @@ extension DevicePlan {
 extension SeenDevice {
     /// Packets may flow and nobody judges them.
     fileprivate var isOpen: Bool { isUp && guarding == .nothing }
-}
-
-extension Plan {
-    fileprivate var nodeDevice: (key: DeviceName, value: DevicePlan)? { devices.first { $0.value.owner == .node } }
 }
 
 extension TableSet {

@@ -31,6 +31,7 @@ package struct Reconciler: ~Copyable {
     private var hasWall = false
     /// What was not as it had been left, and has been mended.
     package private(set) var drift = DriftLog()
+    private var freshDrift: [String] = []
     /// Whether there are peers whose removal waits for another round.
     package private(set) var hasMore = false
 
@@ -63,6 +64,16 @@ package struct Reconciler: ~Copyable {
         return execution.problems
     }
 
+    /// What was found since the last time that this was asked.
+    package mutating func takeFreshDrift() -> [String] {
+        defer { freshDrift = [] }
+        return freshDrift
+    }
+
+    private mutating func note(_ text: String) {
+        if drift.note(text, at: .now()) { freshDrift.append(text) }
+    }
+
     private mutating func settle(_ plan: Plan, _ execution: Execution) {
         settled = plan.devices.filter { !execution.failed.contains($0.key) }
         hasWall = plan.nodeDeviceName.map { settled[$0] != nil } ?? hasWall
@@ -70,25 +81,22 @@ package struct Reconciler: ~Copyable {
 
     /// What is needed for a device that stood as planned has come from elsewhere.
     private mutating func noteDrift(in steps: [Step], plan: Plan) {
-        var told: Set<DeviceName> = []
-        for step in steps {
-            guard let text = step.drift else { continue }
-            if let name = step.device {
-                guard settled[name] != nil, settled[name] == plan.devices[name], !told.contains(name) else { continue }
-                told.insert(name)
+        let grave = Dictionary(grouping: steps.filter { $0.drift != nil }, by: \.device)
+        for (name, steps) in grave {
+            if let name {
+                guard settled[name] != nil, settled[name] == plan.devices[name] else { continue }
             } else if !hasWall {
                 continue
             }
-            drift.note(text, at: .now())
+            // One cause needs several steps: the gravest names it.
+            if let text = steps.max(by: { $0.gravity < $1.gravity })?.drift { note(text) }
         }
     }
 
     private mutating func compareTables() {
         do {
-            if try !machine.readTables() {
-                drift.note("the tables were changed by somebody else; they are mended", at: .now())
-            }
-        } catch { drift.note("\(error)", at: .now()) }
+            if try !machine.readTables() { note("the tables were changed by somebody else; they have been mended") }
+        } catch { note("\(error)") }
     }
 }
 
@@ -100,9 +108,11 @@ package struct DriftLog: Equatable, Sendable {
 
     package init() {}
 
-    package mutating func note(_ text: String, at now: BootTime) {
-        if found.count >= Self.capacity { found = found.filter { now - $0.value < .seconds(60) } }
-        if found.count < Self.capacity { found[text] = now }
+    /// Whether that is news.
+    package mutating func note(_ text: String, at now: BootTime) -> Bool {
+        found = found.filter { now - $0.value < Self.memory }
+        guard found[text] != nil || found.count < Self.capacity else { return false }
+        return found.updateValue(now, forKey: text) == nil
     }
 
     /// In the order in which they were found.

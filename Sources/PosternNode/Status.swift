@@ -16,7 +16,7 @@ extension Node {
             coordinatorURL: membership.url, coordinatorError: coordinatorError, devices: devices(),
             sessions: sessions.values.map(summary).sorted { $0.id < $1.id }, packets: packetCounts(),
             suppressedEvents: suppressedEvents,
-            problems: standingProblems + problems.map(\.text) + leftOut)
+            problems: standingProblems + problems.map(\.text) + drift + leftOut)
     }
 
     private func devices() -> [NodeStatus.Device] {

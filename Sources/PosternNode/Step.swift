@@ -53,6 +53,18 @@ extension Step {
         }
     }
 
+    /// Which of several steps that a device needs says best what had happened to it.
+    package var gravity: Int {
+        switch self {
+        case .create: 5
+        case .attach: 4
+        case .narrow: 3
+        case .up: 2
+        case .extend: 1
+        default: 0
+        }
+    }
+
     /// What was wrong with a device that had been set up, when this step is needed all the same; nil when the step
     /// only follows from another.
     package var drift: String? {
