@@ -9,6 +9,12 @@ package struct ConnectGrants: Equatable, Sendable {
     package let nextChange: Timestamp?
 
     package static let none = ConnectGrants(grants: [], nextChange: nil)
+
+    /// With what other agents may do.
+    package func joined(with others: ConnectGrants) -> ConnectGrants {
+        let all = (grants + others.grants).sorted { ($0.agent, $0.service) < ($1.agent, $1.service) }
+        return ConnectGrants(grants: all, nextChange: [nextChange, others.nextChange].compactMap(\.self).min())
+    }
 }
 
 extension PolicySnapshot {

@@ -153,3 +153,8 @@ package enum Wall {
         return object
     }
 }
+
+extension Wall {
+    /// The programs as they were compiled, as text: two versions that differ differ here.
+    package static var image: String { wallObject }
+}

@@ -9,6 +9,8 @@ struct HostMachine: ~Copyable {
     let backend: any WireGuardBackend
     let tables: Tables
     let pins: PinPaths
+    /// The kernel's number for the tables: programs that were made for others see nothing that is written here.
+    private let tablesID: UInt32
     /// The tables as the kernel last told, and as they were written since.
     private(set) var written: TableSet
     /// Every device that we may have made and not yet deleted, whether it stands or not.
@@ -24,10 +26,11 @@ struct HostMachine: ~Copyable {
     init(backend: any WireGuardBackend, pins: PinPaths) throws {
         let opened = try Tables(pins: pins.tables)
         let found = try opened.read()
+        let id = try opened.id()
         let devices = try pins.devices().union(backend.devices())
         // Nothing that can fail comes between the first member and the last.
         tables = opened
-        (written, made) = (found, devices)
+        (tablesID, written, made) = (id, found, devices)
         (self.backend, self.pins) = (backend, pins)
     }
 
@@ -260,21 +263,24 @@ extension HostMachine: Machine {
 // MARK: - Marks
 
 /// What is attached says nothing of whom it was made for. So beside the pins stands a mark, a symbolic link that
-/// leads nowhere: its text is the identity with the version of the programs. It is taken away before programs are
+/// leads nowhere: its text is the identity, with the version of the programs and the tables that they read. It is taken away before programs are
 /// attached and put there after, so it never says more than is so.
 extension HostMachine {
-    private static let version = SHA256.hash(data: Array(Classifier.image.utf8)).description.suffix(16)
+    private static let version = SHA256.hash(data: Array((Classifier.image + Wall.image).utf8)).description.suffix(16)
 
+    private var wallMark: String { pins.root + "/wall-around" }
     private func classifierMark(of name: DeviceName) -> String { pins.root + "/classifier-of-" + name.rawValue }
     private func hookMark(of name: DeviceName) -> String { pins.root + "/hook-of-" + name.rawValue }
 
     private func text(of identity: DeviceIdentity) -> String {
         let numbers = [
-            identity.kind == .session ? 1 : 0, UInt64(identity.slot.rawValue), UInt64(identity.generation.rawValue),
-            UInt64(identity.offset.rawValue), UInt64(identity.pool.v4Base.rawValue), identity.pool.v6Prefix,
+            identity.kind == .session ? 1 : 0, identity.slot.rawValue, identity.generation.rawValue,
+            identity.offset.rawValue,
         ]
-        return numbers.map { String($0, radix: 16) }.joined(separator: "-") + "-" + Self.version
+        return text(of: identity.pool) + (numbers + identity.openers.sorted()).map { "-\($0)" }.joined()
     }
+
+    private func text(of pool: AddressPool) -> String { "\(Self.version)-\(tablesID)-\(pool.v4Text)-\(pool.v6Text)" }
 
     private func isMarked(_ path: String, _ text: String) -> Bool {
         var bytes = [CChar](repeating: 0, count: 256)

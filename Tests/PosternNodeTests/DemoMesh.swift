@@ -112,12 +112,16 @@ func port(_ number: UInt16) throws -> Port { try #require(Port(rawValue: number)
 
 extension TableSet {
     /// What the classifier would say of an opening packet: it reads the tables one after another, as this does.
-    func opens(from source: MeshOffset, to destination: MeshOffset, port: Port, at now: BootTime) -> Bool {
+    func opens(
+        from source: MeshOffset, to destination: MeshOffset, port: Port, at now: BootTime,
+        _ transport: TransportProtocol = .tcp
+    ) -> Bool {
         guard let caller = peers[source], let owner = peers[destination], caller.lease > now, owner.lease > now,
             rows[caller.slot] == caller.generation,
-            let number = services[ServiceKey(slot: owner.slot, port: port, transport: .tcp)]
+            let number = services[ServiceKey(slot: owner.slot, port: port, transport: transport)]
         else { return false }
-        return verdicts[VerdictKey(slot: caller.slot, serviceClass: number)] == .allow
+        let cell = VerdictKey(slot: caller.slot, serviceClass: number)
+        return verdicts[cell] == .allow || timed[cell].map { $0.verdict == .allow && $0.until > now } ?? false
     }
 }
 

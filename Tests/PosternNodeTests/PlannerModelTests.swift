@@ -22,6 +22,9 @@ import WireGuard
             }
             expectNoMore(plan, than: model, world.mesh)
             expectUniqueNumbers(in: plan)
+            // What was kept from plan to plan makes no difference.
+            var fresh = Planner(node: world.mesh.node, numbering: planner.numbering)
+            #expect(try world.mesh.plan(with: &fresh) == plan)
             var restarted = Planner(node: world.mesh.node, numbering: Numbering(adopting: plan.tables))
             #expect(plan.tables.changes(to: try world.mesh.plan(with: &restarted).tables).isEmpty)
             try world.change()
@@ -49,10 +52,13 @@ import WireGuard
     private func expectNoMore(_ plan: Plan, than model: Model, _ mesh: DemoMesh) {
         #expect(plan.problems.isEmpty)
         #expect(Set(plan.tables.peers.keys) == model.offsets)
-        #expect(plan.tables.verdicts.count == model.openings.count)
-        #expect(plan.tables.services.count == Set(model.openings.map(\.socket)).count)
+        let neighbours = model.neighbours
+        #expect(plan.tables.verdicts.count == model.openings.count + 2 * neighbours.count)
+        let letters = neighbours.isEmpty ? 0 : 1 + neighbours.count
+        #expect(plan.tables.services.count == Set(model.openings.map(\.socket)).count + letters)
         #expect(plan.devices.count == 1 + mesh.local.count)
-        #expect(plan.peers(of: DemoMesh.device) == model.callerKeys)
+        let keys = model.callerKeys.union(neighbours.compactMap { mesh.map.nodes[$0]?.key })
+        #expect(plan.peers(of: DemoMesh.device) == keys)
         for (id, local) in mesh.local {
             let nodes = Set(model.openings.filter { $0.session == id }.map(\.socket.node))
             #expect(plan.grantedNodes[id] == nodes)
@@ -117,6 +123,12 @@ private struct Model {
         }
     }
 
+    /// The other ends of sessions that are granted something across.
+    var neighbours: Set<NodeName> {
+        Set(openings.flatMap { [$0.socket.node, mesh.map.sessions[$0.session]?.node].compactMap(\.self) })
+            .subtracting([DemoMesh.own])
+    }
+
     /// Sessions that may open something on this node.
     var callerKeys: Set<WireGuardPublicKey> {
         Set(openings.filter { $0.socket.node == DemoMesh.own }.compactMap { mesh.map.sessions[$0.session]?.key })
@@ -124,7 +136,7 @@ private struct Model {
 
     var offsets: Set<MeshOffset> {
         let sessions = Set(openings.map(\.session)).union(mesh.local.keys)
-        let nodes = Set(openings.map(\.socket.node)).union([DemoMesh.own])
+        let nodes = Set(openings.map(\.socket.node)).union(neighbours).union([DemoMesh.own])
         return Set(sessions.compactMap { mesh.map.sessions[$0]?.offset })
             .union(nodes.compactMap { mesh.map.nodes[$0]?.offset })
     }
