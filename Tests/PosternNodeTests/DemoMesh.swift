@@ -125,6 +125,17 @@ extension TableSet {
     }
 }
 
+extension TableSet {
+    /// Without what nodes may say to each other.
+    var withoutLetters: TableSet {
+        var tables = self
+        let letters = services.filter { $0.key.port == Greeting.port }
+        tables.services = services.filter { $0.key.port != Greeting.port }
+        tables.verdicts = verdicts.filter { !letters.values.contains($0.key.serviceClass) }
+        return tables
+    }
+}
+
 extension Plan {
     func opens(_ session: NetworkMap.Session, _ service: String, of mesh: DemoMesh) -> Bool {
         guard let service = mesh.map.services[ServiceName(unchecked: service)], let node = mesh.map.nodes[service.node]

@@ -83,7 +83,10 @@ import WireGuard
         #expect(try daemon.apply(.empty) == [])
         #expect(daemon.tables == TableSet())
         #expect(try host.backend.devices().isEmpty)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: host.pins).sorted() == ["tables", "wall"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: host.pins).sorted() == [
+                "tables", "wall", "wall-around",
+            ])
     }
 
     private func expectStanding(_ daemon: HostDaemon) throws {
