@@ -52,7 +52,8 @@ final class KernelHost {
 
     /// Runs commands of the shell in the host's namespace.
     func shell(_ commands: String...) throws {
-        try must("nsenter --net=/proc/\(getpid())/fd/\(namespace.descriptor) sh -ec '\(commands.joined(separator: "; "))'")
+        try must(
+            "nsenter --net=/proc/\(getpid())/fd/\(namespace.descriptor) sh -ec '\(commands.joined(separator: "; "))'")
     }
 }
 
@@ -62,17 +63,18 @@ final class HostDaemon {
     private var reconciler: Reconciler
     private var places: [SessionID: SessionPlace] { [host.session: host.place] }
 
-    init(_ host: KernelHost) throws {
+    init(_ host: KernelHost, backend: (any WireGuardBackend)? = nil) throws {
         self.host = host
-        let made = try host.namespace.enter { Result<Held, any Error> { try Held(host) } }.get()
+        let backend = backend ?? host.backend
+        let made = try host.namespace.enter { Result<Held, any Error> { try Held(host, backend) } }.get()
         reconciler = made.take()
     }
 
     /// A value that cannot be copied goes from one thread to another inside one that can.
     private final class Held {
         private var reconciler: Reconciler?
-        init(_ host: KernelHost) throws {
-            reconciler = try Reconciler(backend: host.backend, pins: PinPaths(root: host.pins))
+        init(_ host: KernelHost, _ backend: any WireGuardBackend) throws {
+            reconciler = try Reconciler(backend: backend, pins: PinPaths(root: host.pins))
         }
         func take() -> Reconciler {
             guard let taken = reconciler.take() else { preconditionFailure("it is taken once") }

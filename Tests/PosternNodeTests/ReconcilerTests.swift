@@ -89,6 +89,48 @@ import WireGuard
             ])
     }
 
+    @Test func `without wireguard-go nothing stands, and once it is there all does`() throws {
+        let program = host.folder + "/wireguard-go"
+        let backend = UserspaceBackend(directory: host.folder + "/wireguard", program: program)
+        let daemon = try HostDaemon(host, backend: backend)
+        let problems = try daemon.apply(plan)
+        #expect(Set(problems.compactMap(\.device)) == Set(plan.devices.keys), "\(problems)")
+        try must("ln -s /usr/bin/wireguard-go \(program)")
+        #expect(try daemon.apply(plan) == [])
+        try expectStanding(daemon)
+        #expect(try daemon.apply(.empty) == [])
+    }
+
+    @Test func `where nothing can be pinned no device is up, and once it can all are`() throws {
+        let daemon = try HostDaemon(host)
+        try must("mount -o remount,ro \(host.folder)/bpf")
+        let problems = try daemon.apply(plan)
+        #expect(Set(problems.compactMap(\.device)) == Set(plan.devices.keys), "\(problems)")
+        let devices =
+            try host.inside { try Links().all() } + host.place.namespace.enter { Result { try Links().all() } }.get()
+        #expect(devices.allSatisfy { !$0.isUp || $0.name == "lo" }, "\(devices)")
+        try must("mount -o remount,rw \(host.folder)/bpf")
+        #expect(try daemon.apply(plan) == [])
+        try expectStanding(daemon)
+    }
+
+    @Test func `on a full disk no device is made, and those that stand stay`() throws {
+        try must("mount -t tmpfs -o size=16k tmpfs \(host.folder)/wireguard")
+        defer { try? must("umount -l \(host.folder)/wireguard") }
+        let daemon = try HostDaemon(host)
+        var alone = plan
+        alone.devices = plan.devices.filter { $0.value.owner == .node }
+        #expect(try daemon.apply(alone) == [])
+        try must("dd if=/dev/zero of=\(host.folder)/wireguard/filler bs=4k count=16 2>/dev/null || true")
+        let problems = try daemon.apply(plan)
+        #expect(problems.compactMap(\.device) == [host.sessionDevice], "\(problems)")
+        #expect(try daemon.isGuarded(host.device))
+        try must("rm \(host.folder)/wireguard/filler")
+        #expect(try daemon.apply(plan) == [])
+        try expectStanding(daemon)
+        #expect(try daemon.apply(.empty) == [])
+    }
+
     private func expectStanding(_ daemon: HostDaemon) throws {
         #expect(daemon.tables == plan.tables)
         for (name, device) in plan.devices {
