@@ -115,13 +115,13 @@ import WireGuard
     }
 
     @Test func `on a full disk no device is made, and those that stand stay`() throws {
-        try must("mount -t tmpfs -o size=16k tmpfs \(host.folder)/wireguard")
+        try must("mount -t tmpfs -o size=256k tmpfs \(host.folder)/wireguard")
         defer { try? must("umount -l \(host.folder)/wireguard") }
         let daemon = try HostDaemon(host)
         var alone = plan
         alone.devices = plan.devices.filter { $0.value.owner == .node }
         #expect(try daemon.apply(alone) == [])
-        try must("dd if=/dev/zero of=\(host.folder)/wireguard/filler bs=4k count=16 2>/dev/null || true")
+        try must("dd if=/dev/zero of=\(host.folder)/wireguard/filler bs=4k count=128 2>/dev/null || true")
         let problems = try daemon.apply(plan)
         #expect(problems.compactMap(\.device) == [host.sessionDevice], "\(problems)")
         #expect(try daemon.isGuarded(host.device))
