@@ -46,12 +46,7 @@ struct API: HTTPResponder {
         case .map:
             let node = try caller.node()
             let (epoch, version) = (try query.number("epoch"), try query.number("version"))
-            if epoch != nil || version != nil {
-                return stream(try coordinator.stream(for: node, epoch: epoch, version: version), on: connection)
-            }
-            return try await coordinator.map(
-                for: node.name, have: try query.number("have"), applied: try query.number("applied")
-            ).response
+            return stream(try coordinator.stream(for: node, epoch: epoch, version: version), on: connection)
         case .applied:
             let node = try caller.node()
             return coordinator.record(try await message(request, route), by: node.name).response

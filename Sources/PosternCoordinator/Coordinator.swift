@@ -15,8 +15,6 @@ struct Coordinator: Sendable {
     let now: @Sendable () -> Timestamp
     let logger: Logger
 
-    /// How long a node may go by a map that it cannot renew.
-    private static let mapLease = Duration.seconds(24 * 3600)
     /// So long before its end is a checkpoint signed again.
     private static let checkpointReserve = Duration.seconds(23 * 3600)
 
@@ -39,9 +37,10 @@ struct Coordinator: Sendable {
         }
         let now = now()
         let claim = try JoinClaim(request, mesh: settings.domain, pool: settings.pool, now: now)
-        if let proof = request.proof {
-            try challenges.check(proof, of: claim.statement.key, tlsKey: claim.request.publicKey, now: now)
+        guard let proof = request.proof else {
+            throw Refusal.invalid("the proof that the node holds its WireGuard key is missing")
         }
+        try challenges.check(proof, of: claim.statement.key, tlsKey: claim.request.publicKey, now: now)
         let (name, ca) = (claim.statement.name, ca)
         let certificate = try await store.enrol(claim, now: now) {
             try ca.issueNode(name, request: claim.request, at: now)
@@ -114,25 +113,6 @@ struct Coordinator: Sendable {
     func record(_ request: AppliedRequest, by node: NodeName) -> VersionResponse {
         confirmations.record(request.version, by: node, at: now())
         return VersionResponse(version: memory.read { $0.index.version })
-    }
-
-    /// The map, at once if the node has another version, or else when it changes or the hold is over.
-    func map(for node: NodeName, have: UInt64?, applied: UInt64?) async throws -> MapResponse {
-        if let applied { confirmations.record(applied, by: node, at: now()) }
-        let deadline = ContinuousClock.now + holds.map
-        while true {
-            let seen = memory.versions.rings
-            let (version, map) = memory.read { state in
-                (state.index.version, state.index.version == have ? nil : state.mapWithoutAdmins(for: node))
-            }
-            if map != nil { return response(version, map) }
-            guard await memory.versions.wait(after: seen, until: deadline) else { return response(version, nil) }
-        }
-    }
-
-    private func response(_ version: UInt64, _ map: MapMessage?) -> MapResponse {
-        let issued = now()
-        return MapResponse(version: version, issuedAt: issued, validUntil: issued + Self.mapLease, map: map)
     }
 
     /// Which nodes applied a version, as soon as all did (Confirmations.swift).
@@ -228,17 +208,6 @@ struct Coordinator: Sendable {
     }
 }
 
-extension Memory.State {
-    /// Who asks this way does not read statements about admins.
-    fileprivate func mapWithoutAdmins(for node: NodeName) -> MapMessage {
-        let map = index.map(for: node)
-        return MapMessage(
-            mesh: map.mesh, pool: map.pool, version: map.version,
-            definitions: Array(map.definitions.dropFirst(index.contents.admins.count)), nodes: map.nodes,
-            sessions: map.sessions)
-    }
-}
-
 extension Registry {
     /// As admins see it; what nodes said of themselves since is not in it.
     fileprivate init(_ state: Memory.State) {
@@ -268,13 +237,10 @@ extension Registry {
 
 /// How long requests that wait for news are held, and how often a stream says that there are none.
 package struct Holds: Sendable {
-    package var map: Duration
     package var confirmation: Duration
     package var heartbeat: Duration
 
-    package init(
-        map: Duration = .seconds(1), confirmation: Duration = .seconds(2), heartbeat: Duration = MapEvent.heartbeat
-    ) {
-        (self.map, self.confirmation, self.heartbeat) = (map, confirmation, heartbeat)
+    package init(confirmation: Duration = .seconds(2), heartbeat: Duration = MapEvent.heartbeat) {
+        (self.confirmation, self.heartbeat) = (confirmation, heartbeat)
     }
 }

@@ -10,8 +10,6 @@ import Synchronization
 /// The database is where it comes back from. What somebody else writes there is not seen here.
 package final class Memory: Sendable {
     private let state: Mutex<State>
-    /// Rings at each new version.
-    let versions = Bell()
 
     init(_ state: sending State) { self.state = Mutex(state) }
 
@@ -30,7 +28,6 @@ package final class Memory: Sendable {
             return try state.apply(changes, version: version)
         }
         for bell in bells { bell.ring() }
-        versions.ring()
     }
 
     /// Wakes all who listen: there is a checkpoint that they were not told.

@@ -11,7 +11,7 @@ import Testing
     func `on a full disk nothing is changed, and what is there is served`() async throws {
         let disk = try SmallDisk()
         let directory = try TemporaryDirectory(at: disk.path + "/state")
-        let holds = Holds(map: .seconds(60), confirmation: .seconds(60), heartbeat: .milliseconds(50))
+        let holds = Holds(confirmation: .seconds(60), heartbeat: .milliseconds(50))
         try await withCoordinator(holds: holds, in: directory) { lab in
             let node = try await lab.join("web-1")
             _ = try await lab.change(try agent("a", nodes: [node.name])).read(VersionResponse.self)
@@ -25,7 +25,8 @@ import Testing
                 try await client.post("/v1/sessions", try node.session(of: "a", in: lab)), 507, "unavailable",
                 "nothing was changed")
             try expect(
-                try await lab.client().post("/v1/join", try TestNode("web-2").request(token.secret, in: lab)), 507,
+                try await lab.client().post("/v1/join", try await TestNode("web-2").request(token.secret, in: lab)),
+                507,
                 "unavailable")
             let registry: Registry = try await lab.adminClient().get("/v1/registry").read()
             #expect(registry.version == first.version && registry.agents.count == 1 && registry.nodes.count == 1)
@@ -37,7 +38,8 @@ import Testing
             let made: VersionResponse = try await lab.change(try agent("b", nodes: [])).read()
             #expect(made.version == first.version + 1)
             // The token was not used up.
-            let answer = try await lab.client().post("/v1/join", try TestNode("web-2").request(token.secret, in: lab))
+            let answer = try await lab.client().post(
+                "/v1/join", try await TestNode("web-2").request(token.secret, in: lab))
             #expect(answer.status == 200)
         }
         try await withCoordinator(in: directory) { lab in

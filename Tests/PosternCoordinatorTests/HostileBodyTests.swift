@@ -91,7 +91,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "/v1/map?have=x", "/v1/map?have=-1", "/v1/map?have=1&have=2", "/v1/map?applied=99999999999999999999",
+        "/v1/map?epoch=x", "/v1/map?version=-1", "/v1/map?version=1&version=2",
+        "/v1/map?epoch=99999999999999999999",
         "/v1/confirmations", "/v1/confirmations?version=1&node=A", "/v1/confirmations?version=1&node=",
         "/v1/confirmations?version=1" + String(repeating: "&node=a", count: 1001),
     ])

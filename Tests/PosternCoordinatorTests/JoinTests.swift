@@ -10,7 +10,7 @@ import Testing
         try await withCoordinator { lab in
             let (node, token) = (try TestNode("web-1"), try await lab.token())
             let response: JoinResponse = try await lab.client().post(
-                "/v1/join", try node.request(token.secret, in: lab)
+                "/v1/join", try await node.request(token.secret, in: lab)
             ).read()
             let certificate = try EncodedCertificate(pem: response.certificate)
             let verified = try await lab.ca.anchor.verify(certificate, for: .client, at: lab.clock.now)
@@ -29,11 +29,11 @@ import Testing
         try await withCoordinator { lab in
             let token = try await lab.token()
             let client = try lab.client()
-            _ = try await client.post("/v1/join", try TestNode("web-1").request(token.secret, in: lab)).read(
+            _ = try await client.post("/v1/join", try await TestNode("web-1").request(token.secret, in: lab)).read(
                 JoinResponse.self)
             let version = try await lab.version()
             for name in ["web-1", "web-2"] {
-                let answer = try await client.post("/v1/join", try TestNode(name).request(token.secret, in: lab))
+                let answer = try await client.post("/v1/join", try await TestNode(name).request(token.secret, in: lab))
                 try expect(answer, 401, "unauthenticated", "used already")
             }
             #expect(try await lab.version() == version)
@@ -45,7 +45,7 @@ import Testing
             let (token, client) = (try await lab.token(), try lab.client())
             let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
                 for number in 0..<8 {
-                    let request = try TestNode("web-\(number)").request(token.secret, in: lab)
+                    let request = try await TestNode("web-\(number)").request(token.secret, in: lab)
                     group.addTask { try await client.post("/v1/join", request).status }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -59,7 +59,8 @@ import Testing
         try await withCoordinator { lab in
             let token = try await lab.token(lifetime: 600)
             lab.clock.advance(by: .seconds(600))
-            let answer = try await lab.client().post("/v1/join", try TestNode("web-1").request(token.secret, in: lab))
+            let answer = try await lab.client().post(
+                "/v1/join", try await TestNode("web-1").request(token.secret, in: lab))
             try expect(answer, 401, "unauthenticated", "expired")
         }
     }
@@ -67,9 +68,9 @@ import Testing
     @Test func `a token for one name gives no other, and stays good for its own`() async throws {
         try await withCoordinator { lab in
             let (token, client) = (try await lab.token(for: try NodeName("web-1")), try lab.client())
-            let wrong = try await client.post("/v1/join", try TestNode("web-2").request(token.secret, in: lab))
+            let wrong = try await client.post("/v1/join", try await TestNode("web-2").request(token.secret, in: lab))
             try expect(wrong, 403, "forbidden", "`web-2`")
-            let right = try await client.post("/v1/join", try TestNode("web-1").request(token.secret, in: lab))
+            let right = try await client.post("/v1/join", try await TestNode("web-1").request(token.secret, in: lab))
             #expect(right.status == 200)
         }
     }
@@ -78,7 +79,7 @@ import Testing
     func `a secret that nobody gave is refused`(secret: String) async throws {
         try await withCoordinator { lab in
             _ = try await lab.token()
-            let answer = try await lab.client().post("/v1/join", try TestNode("web-1").request(secret, in: lab))
+            let answer = try await lab.client().post("/v1/join", try await TestNode("web-1").request(secret, in: lab))
             try expect(answer, 401, "unauthenticated", "not known")
         }
     }
@@ -87,20 +88,21 @@ import Testing
         try await withCoordinator { lab in
             let first = try await lab.join("web-1")
             let (token, client) = (try await lab.token(), try lab.client())
-            let twin = try await client.post("/v1/join", try TestNode("web-1").request(token.secret, in: lab))
+            let twin = try await client.post("/v1/join", try await TestNode("web-1").request(token.secret, in: lab))
             try expect(twin, 409, "conflict", "`web-1`")
             let node = try TestNode("web-2")
-            let sameKey = try node.request(token.secret, in: lab, statement: try node.statement(key: first.key))
+            let sameKey = try await node.request(
+                token.secret, in: lab, statement: try node.statement(key: first.key), device: first.device)
             try expect(try await client.post("/v1/join", sameKey), 409, "conflict", "WireGuard key")
-            #expect(try await client.post("/v1/join", try node.request(token.secret, in: lab)).status == 200)
+            #expect(try await client.post("/v1/join", try await node.request(token.secret, in: lab)).status == 200)
         }
     }
 
     @Test func `who does not hold the keys does not join`() async throws {
         try await withCoordinator { lab in
             let (node, other, token) = (try TestNode("web-1"), try TestNode("web-1"), try await lab.token())
-            let good = try node.request(token.secret, in: lab)
-            let stolen = try other.request(token.secret, in: lab)
+            let good = try await node.request(token.secret, in: lab)
+            let stolen = try await other.request(token.secret, in: lab)
             let bad = [
                 JoinRequest(secret: token.secret, request: good.request, statement: stolen.statement),
                 JoinRequest(secret: token.secret, request: stolen.request, statement: good.statement),
@@ -136,7 +138,8 @@ import Testing
     func `an endpoint where nobody can answer is refused`(endpoint: String) async throws {
         try await withCoordinator { lab in
             let (node, token) = (try TestNode("web-1"), try await lab.token())
-            let request = try node.request(token.secret, in: lab, statement: try node.statement(endpoint: endpoint))
+            let request = try await node.request(
+                token.secret, in: lab, statement: try node.statement(endpoint: endpoint))
             try expect(try await lab.client().post("/v1/join", request), 400, "invalid", endpoint)
         }
     }
@@ -144,10 +147,10 @@ import Testing
     @Test func `an endpoint inside the mesh's own pool is refused`() async throws {
         try await withCoordinator { lab in
             let first = try lab.nodeClient(try await lab.join("web-1"))
-            let pool = try #require(try await first.get("/v1/map").read(MapResponse.self).map?.pool)
+            let pool = try await first.map().pool
             let inside = pool.ipv4(at: try #require(MeshOffset(rawValue: 77)))
             let (node, token) = (try TestNode("web-2"), try await lab.token())
-            let request = try node.request(
+            let request = try await node.request(
                 token.secret, in: lab, statement: try node.statement(endpoint: "\(inside):1"))
             try expect(try await lab.client().post("/v1/join", request), 400, "invalid", "pool")
         }

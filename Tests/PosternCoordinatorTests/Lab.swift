@@ -85,7 +85,7 @@ final class Lab: Sendable {
     func join(_ name: String) async throws -> TestNode {
         var node = try TestNode(name)
         let token = try await token()
-        let answer = try await client().post("/v1/join", try node.request(token.secret, in: self))
+        let answer = try await client().post("/v1/join", try await node.request(token.secret, in: self))
         node.certificate = try answer.read(JoinResponse.self).certificate
         return node
     }
@@ -97,7 +97,7 @@ final class Lab: Sendable {
 
 /// Runs a coordinator while `body` runs.
 func withCoordinator(
-    holds: Holds = Holds(map: .seconds(60), confirmation: .seconds(60)), in directory: TemporaryDirectory? = nil,
+    holds: Holds = Holds(confirmation: .seconds(60)), in directory: TemporaryDirectory? = nil,
     _ body: @escaping @Sendable (Lab) async throws -> Void
 ) async throws {
     let clock = TestClock()
@@ -153,7 +153,8 @@ final class TestClock: Sendable {
 struct TestNode: Sendable {
     let name: NodeName
     let tls = SigningKey()
-    let key = testKey()
+    let device = Curve25519.KeyAgreement.PrivateKey()
+    var key: WireGuardPublicKey { publicKey(of: device) }
     var certificate: String?
 
     init(_ name: String) throws { self.name = try NodeName(name) }
@@ -163,12 +164,14 @@ struct TestNode: Sendable {
     }
 
     func request(
-        _ secret: String, in lab: Lab, statement: Statement? = nil, proof: PossessionProof? = nil
-    ) throws -> JoinRequest {
-        JoinRequest(
+        _ secret: String, in lab: Lab, statement: Statement? = nil, proof: PossessionProof? = nil,
+        device: Curve25519.KeyAgreement.PrivateKey? = nil
+    ) async throws -> JoinRequest {
+        let own = if let proof { proof } else { try await lab.prove(device ?? self.device, tls: tls) }
+        return JoinRequest(
             secret: secret,
             request: try CertificateRequest.make(with: tls, for: SPIFFEID(mesh: lab.mesh, role: .node(name))),
-            statement: try lab.signed(statement ?? self.statement(), by: tls), proof: proof)
+            statement: try lab.signed(statement ?? self.statement(), by: tls), proof: own)
     }
 
     func session(
@@ -182,9 +185,25 @@ struct TestNode: Sendable {
     }
 }
 
-func testKey() -> WireGuardPublicKey {
-    let bytes = Curve25519.KeyAgreement.PrivateKey().publicKey.rawRepresentation
-    guard let key = WireGuardPublicKey(bytes: Array(bytes)) else { preconditionFailure("a public key has 32 bytes") }
+extension Lab {
+    /// Answers a challenge.
+    func prove(
+        _ device: Curve25519.KeyAgreement.PrivateKey, for claimed: WireGuardPublicKey? = nil, tls: SigningKey
+    ) async throws -> PossessionProof {
+        let challenge: Challenge = try await client().post(
+            "/v1/join/challenge", ChallengeRequest(key: claimed ?? publicKey(of: device))
+        ).read()
+        let key = try #require(WireGuardPrivateKey(bytes: Array(device.rawRepresentation)))
+        return try #require(Possession.proof(of: key, for: challenge, tlsKey: tls.publicKey))
+    }
+}
+
+func testKey() -> WireGuardPublicKey { publicKey(of: Curve25519.KeyAgreement.PrivateKey()) }
+
+func publicKey(of device: Curve25519.KeyAgreement.PrivateKey) -> WireGuardPublicKey {
+    guard let key = WireGuardPublicKey(bytes: Array(device.publicKey.rawRepresentation)) else {
+        preconditionFailure("a public key has 32 bytes")
+    }
     return key
 }
 

@@ -4,7 +4,7 @@ import Mesh
 import PosternCoordinator
 import Testing
 
-/// Maps by version, held while nothing changes, and their confirmations.
+/// Maps that can be checked, and their confirmations.
 @Suite struct MapTests {
     @Test func `a node gets the map with what it needs to check it`() async throws {
         try await withCoordinator { lab in
@@ -16,11 +16,11 @@ import Testing
                 try policy("permit (principal, action, resource);")
             ).read(VersionResponse.self)
             let asked = lab.clock.now
-            let response = try await lab.nodeClient(one).get("/v1/map").read(MapResponse.self)
-            #expect(response.issuedAt >= asked)
-            #expect(response.validUntil - response.issuedAt == .seconds(86_400))
-            let map = try #require(response.map)
-            #expect((map.mesh, map.version) == (lab.mesh, response.version))
+            var stream = try await lab.listen(one)
+            let event = try await stream.next()
+            #expect(event.issuedAt >= asked)
+            guard case .whole(let map) = event.content else { throw Unexpected("\(event)") }
+            #expect((map.mesh, map.version) == (lab.mesh, event.version))
             #expect(Set(map.nodes.map(\.peer)).count == 2)
             #expect(Set(map.nodes.map(\.offset)).count == 2)
             for (entry, node) in zip(map.nodes, [one, two]) {
@@ -34,42 +34,14 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `a held request is answered by the change, not by the end of the hold`() async throws {
-        try await withCoordinator { lab in
-            let node = try await lab.join("web-1")
-            let client = try lab.nodeClient(node)
-            let version = try await client.get("/v1/map").read(MapResponse.self).version
-            async let held = client.get("/v1/map?have=\(version)")
-            _ = try await lab.change(try agent("a", nodes: [node.name])).read(VersionResponse.self)
-            let response = try await held.read(MapResponse.self)
-            #expect(response.version == version + 1)
-            #expect(response.map?.definitions.count == 1)
-        }
-    }
-
-    @Test func `an unchanged map is not sent again`() async throws {
-        try await withCoordinator(holds: Holds(map: .milliseconds(50), confirmation: .milliseconds(50))) { lab in
-            let client = try lab.nodeClient(try await lab.join("web-1"))
-            let version = try await client.get("/v1/map").read(MapResponse.self).version
-            let again = try await client.get("/v1/map?have=\(version)").read(MapResponse.self)
-            #expect(again.map == nil)
-            #expect(again.version == version)
-            // Whoever has another version, be it a higher one, gets the map: what to believe is the node's to judge.
-            for have in [0, version - 1, version + 1] {
-                #expect(try await client.get("/v1/map?have=\(have)").read(MapResponse.self).map != nil)
-            }
-        }
-    }
-
-    @Test(.timeLimit(.minutes(1)))
     func `confirmations come as soon as all have applied`() async throws {
         try await withCoordinator { lab in
             let (one, two) = (try await lab.join("web-1"), try await lab.join("web-2"))
             let (first, second) = (try lab.nodeClient(one), try lab.nodeClient(two))
             let version = try await lab.version()
-            _ = try await first.get("/v1/map?applied=\(version)")
+            _ = try await first.post("/v1/applied", AppliedRequest(version: version))
             async let held = first.get("/v1/confirmations?version=\(version)&node=web-1&node=web-2")
-            _ = try await second.get("/v1/map?applied=\(version)")
+            _ = try await second.post("/v1/applied", AppliedRequest(version: version))
             let response = try await held.read(ConfirmationResponse.self)
             #expect(response.confirmed == [one.name, two.name])
             #expect(response.missing.isEmpty)
@@ -80,12 +52,12 @@ import Testing
     }
 
     @Test func `who has not applied the version is named`() async throws {
-        try await withCoordinator(holds: Holds(map: .milliseconds(50), confirmation: .milliseconds(50))) { lab in
+        try await withCoordinator(holds: Holds(confirmation: .milliseconds(50))) { lab in
             let (one, two) = (try await lab.join("web-1"), try await lab.join("web-2"))
             let client = try lab.nodeClient(one)
             let version = try await lab.version()
-            _ = try await client.get("/v1/map?applied=\(version)")
-            _ = try await lab.nodeClient(two).get("/v1/map?applied=\(version - 1)")
+            _ = try await client.post("/v1/applied", AppliedRequest(version: version))
+            _ = try await lab.nodeClient(two).post("/v1/applied", AppliedRequest(version: version - 1))
             let path = "/v1/confirmations?version=\(version)&node=web-1&node=web-2&node=web-3"
             let response = try await client.get(path).read(ConfirmationResponse.self)
             #expect(response.confirmed == [one.name])

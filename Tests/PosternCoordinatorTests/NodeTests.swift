@@ -11,13 +11,14 @@ import Testing
         try await withCoordinator { lab in
             let device = Curve25519.KeyAgreement.PrivateKey()
             var node = try TestNode("web-1")
-            let key = try publicKey(device)
-            let proof = try await prove(device, tls: node.tls, in: lab)
+            let key = publicKey(of: device)
+            let proof = try await lab.prove(device, tls: node.tls)
             let token = try await lab.token()
-            let request = try node.request(token.secret, in: lab, statement: node.statement(key: key), proof: proof)
+            let request = try await node.request(
+                token.secret, in: lab, statement: node.statement(key: key), proof: proof)
             let answer: JoinResponse = try await lab.client().post("/v1/join", request).read()
             node.certificate = answer.certificate
-            #expect(try await lab.nodeClient(node).get("/v1/map").status == 200)
+            #expect(try await lab.nodeClient(node).get("/v1/confirmations?version=0").status == 200)
         }
     }
 
@@ -25,20 +26,24 @@ import Testing
         try await withCoordinator { lab in
             let (device, token) = (Curve25519.KeyAgreement.PrivateKey(), try await lab.token())
             let node = try TestNode("web-1")
-            let statement = try node.statement(key: try publicKey(device))
+            let statement = try node.statement(key: publicKey(of: device))
             let other = Curve25519.KeyAgreement.PrivateKey()
             let bad = [
-                try await prove(other, for: try publicKey(device), tls: node.tls, in: lab),
-                try await prove(other, tls: node.tls, in: lab),
-                try await prove(device, tls: SigningKey(), in: lab),
+                try await lab.prove(other, for: publicKey(of: device), tls: node.tls),
+                try await lab.prove(other, tls: node.tls),
+                try await lab.prove(device, tls: SigningKey()),
             ]
+            let none = JoinRequest(
+                secret: token.secret, request: try await node.request(token.secret, in: lab).request,
+                statement: try lab.signed(statement, by: node.tls))
+            try expect(try await lab.client().post("/v1/join", none), 400, "invalid", "proof")
             for proof in bad + bad {
-                let request = try node.request(token.secret, in: lab, statement: statement, proof: proof)
+                let request = try await node.request(token.secret, in: lab, statement: statement, proof: proof)
                 try expect(try await lab.client().post("/v1/join", request), 400, "invalid")
             }
-            let late = try await prove(device, tls: node.tls, in: lab)
+            let late = try await lab.prove(device, tls: node.tls)
             lab.clock.advance(by: Challenge.lifetime)
-            let request = try node.request(token.secret, in: lab, statement: statement, proof: late)
+            let request = try await node.request(token.secret, in: lab, statement: statement, proof: late)
             try expect(try await lab.client().post("/v1/join", request), 400, "invalid", "too old")
         }
     }
@@ -67,14 +72,12 @@ import Testing
             // A key needs a proof, and a statement a newer moment.
             let device = Curve25519.KeyAgreement.PrivateKey()
             let rotated = try lab.signed(
-                try node.statement(key: try publicKey(device)), by: node.tls, after: .milliseconds(20))
+                try node.statement(key: publicKey(of: device)), by: node.tls, after: .milliseconds(20))
             try expect(try await client.post("/v1/node", NodeRequest(statement: rotated)), 400, "invalid", "proof")
-            let proof = try await prove(device, tls: node.tls, in: lab)
+            let proof = try await lab.prove(device, tls: node.tls)
             _ = try await client.post("/v1/node", NodeRequest(statement: rotated, proof: proof)).read(
                 VersionResponse.self)
             let old = try lab.signed(try node.statement(), by: node.tls, after: .milliseconds(2))
-            let again = try await prove(device, tls: node.tls, in: lab)
-            _ = again
             try expect(
                 try await client.post(
                     "/v1/node", NodeRequest(statement: rotated)), 409, "conflict", "not before")
@@ -104,9 +107,9 @@ import Testing
             node.certificate = try await old.post("/v1/node/certificate", same).read(CertificateResponse.self)
                 .certificate
             // The one before holds too, for the answer may have been lost.
-            #expect(try await old.get("/v1/map").status == 200)
+            #expect(try await old.get("/v1/confirmations?version=0").status == 200)
             let client = try lab.nodeClient(node)
-            _ = try await client.get("/v1/map").read(MapResponse.self)
+            _ = try await client.map()
 
             let key = SigningKey()
             let request = try CertificateRequest.make(with: key, for: id)
@@ -122,9 +125,9 @@ import Testing
                 "/v1/node/certificate", NodeCertificateRequest(request: request, statement: both)
             ).read(CertificateResponse.self)
             let next = try lab.client(certificate: renewed.certificate, key: key.pem)
-            let map = try #require(try await next.get("/v1/map").read(MapResponse.self).map)
+            let map = try await next.map()
             #expect(map.nodes.map(\.certificate) == [renewed.certificate])
-            #expect(try await client.get("/v1/map").status == 200)
+            #expect(try await client.get("/v1/confirmations?version=0").status == 200)
             try expect(try await old.get("/v1/map"), 401, "unauthenticated")
         }
     }
@@ -144,7 +147,7 @@ import Testing
             #expect((second.peer, second.offset, second.maximum) == (first.peer, first.offset, first.maximum))
             let older = try node.session(of: "a", in: lab, id: id, after: .seconds(-60))
             try expect(try await client.post("/v1/sessions", older), 409, "conflict", "not before")
-            let map = try #require(try await client.get("/v1/map").read(MapResponse.self).map)
+            let map = try await client.map()
             guard case .session(let said) = try lab.statement(try #require(map.sessions.first).statement) else {
                 throw Unexpected("no session")
             }
@@ -165,20 +168,5 @@ import Testing
             lab.clock.advance(by: .milliseconds(20))
             try expect(try await client.post("/v1/sessions", request), 404, "missing")
         }
-    }
-
-    private func prove(
-        _ device: Curve25519.KeyAgreement.PrivateKey, for claimed: WireGuardPublicKey? = nil, tls: SigningKey,
-        in lab: Lab
-    ) async throws -> PossessionProof {
-        let challenge: Challenge = try await lab.client().post(
-            "/v1/join/challenge", ChallengeRequest(key: try claimed ?? publicKey(device))
-        ).read()
-        let key = try #require(WireGuardPrivateKey(bytes: Array(device.rawRepresentation)))
-        return try #require(Possession.proof(of: key, for: challenge, tlsKey: tls.publicKey))
-    }
-
-    private func publicKey(_ key: Curve25519.KeyAgreement.PrivateKey) throws -> WireGuardPublicKey {
-        try #require(WireGuardPublicKey(bytes: Array(key.publicKey.rawRepresentation)))
     }
 }

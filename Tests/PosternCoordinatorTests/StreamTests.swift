@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func `a heartbeat carries time and version on`() async throws {
-        let holds = Holds(map: .seconds(60), confirmation: .seconds(60), heartbeat: .milliseconds(50))
+        let holds = Holds(confirmation: .seconds(60), heartbeat: .milliseconds(50))
         try await withCoordinator(holds: holds) { lab in
             let (one, two) = (try await lab.join("web-1"), try await lab.join("web-2"))
             var stream = try await lab.listen(one)
@@ -162,7 +162,7 @@ import Testing
     }
 
     @Test func `the stream ends with the certificate`() async throws {
-        let holds = Holds(map: .seconds(60), confirmation: .seconds(60), heartbeat: .milliseconds(50))
+        let holds = Holds(confirmation: .seconds(60), heartbeat: .milliseconds(50))
         try await withCoordinator(holds: holds) { lab in
             var stream = try await lab.listen(try await lab.join("web-1"))
             _ = try await stream.next()
@@ -240,6 +240,18 @@ struct Listener {
             guard let part = try await body.next(isolation: #isolation) else { throw Unexpected("the stream ended") }
             rest += Array(buffer: part)
         }
+    }
+}
+
+extension Client {
+    /// The whole map, as one hears it first.
+    func map() async throws -> MapMessage {
+        let response = try await http.execute(
+            HTTPClientRequest(url: base + "/v1/map?epoch=0"), timeout: .seconds(60))
+        guard response.status == .ok else { throw Unexpected("status \(response.status)") }
+        var listener = Listener(response)
+        guard case .whole(let map) = try await listener.next().content else { throw Unexpected("no whole map") }
+        return map
     }
 }
 
