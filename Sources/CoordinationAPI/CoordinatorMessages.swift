@@ -6,7 +6,6 @@ package import Mesh
 //   POST   /v1/join/challenge      ChallengeRequest -> Challenge
 //   POST   /v1/join                JoinRequest -> JoinResponse                    with a join token
 //   GET    /v1/map                 ?epoch=E&version=V -> MapEvent, a line each    nodes; does not end (MapStream.swift)
-//   GET    /v1/map                 ?have=V&applied=V -> MapResponse               nodes; held up to 1 s while unchanged
 //   POST   /v1/applied             AppliedRequest -> VersionResponse              nodes
 //   POST   /v1/node                NodeRequest -> VersionResponse                 nodes
 //   POST   /v1/node/certificate    NodeCertificateRequest -> CertificateResponse  nodes
@@ -50,19 +49,6 @@ package struct JoinResponse: Codable, Sendable {
 
     package init(mesh: MeshDomain, pool: AddressPool, certificate: String, adminKey: String) {
         (self.mesh, self.pool, self.certificate, self.adminKey) = (mesh, pool, certificate, adminKey)
-    }
-}
-
-/// The answer to a node that asks for its map.
-package struct MapResponse: Codable, Sendable {
-    package let version: UInt64
-    package let issuedAt: Timestamp
-    package let validUntil: Timestamp
-    /// Absent while `version` is the one that the node said it has.
-    package let map: MapMessage?
-
-    package init(version: UInt64, issuedAt: Timestamp, validUntil: Timestamp, map: MapMessage?) {
-        (self.version, self.issuedAt, self.validUntil, self.map) = (version, issuedAt, validUntil, map)
     }
 }
 
