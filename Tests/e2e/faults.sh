@@ -224,6 +224,16 @@ run_agent one curl --silent --max-time 5 "http://ledger.$mesh:8081/"
 fact "it runs new ones" grep -q 'this is ledger' "$work/run.out"
 on_node node-a session end "$one" >/dev/null
 fact "and a session that it took over can be ended" wait_until 2 has_ended "${process_of[$one]}"
+start_session one sh -c 'sleep 4; exit 7'
+runner=${started_pids[-1]}
+stop_node node-a KILL
+start_node node-a
+exits_with() { # CODE PID: that this shell started
+    local code=0
+    wait "$2" || code=$?
+    [[ $code -eq $1 ]] || { echo "# it exited with $code" && false; }
+}
+fact "who ran a command that ends then hears its exit code" exits_with 7 "$runner"
 start_session one sleep 600
 stop_node node-a KILL
 kill -9 "${process_of[$session]}"
