@@ -93,10 +93,14 @@ mesh_up() {
     address_b=$(mesh_address node-b)
 }
 
+# `postern run` keeps the first signal for a daemon that may come back, and goes at the second.
 mesh_down() {
-    local pid
-    for pid in "${started_pids[@]}"; do
-        kill "$pid" 2>/dev/null || true
+    local pid signal
+    for signal in TERM TERM KILL; do
+        for pid in "${started_pids[@]}"; do
+            kill -s "$signal" "$pid" 2>/dev/null || true
+        done
+        wait_until 5 nothing_started || true
     done
     for pid in "${started_pids[@]}"; do
         wait "$pid" 2>/dev/null || true
@@ -109,6 +113,13 @@ mesh_down() {
     local node
     for node in $(nodes); do rmdir "$(cgroups)/postern/$(node_device "$node")" 2>/dev/null || true; done
     rmdir "$(cgroups)/postern" 2>/dev/null || true
+}
+
+nothing_started() {
+    local pid
+    for pid in "${started_pids[@]}"; do
+        ! kill -s 0 "$pid" 2>/dev/null || return 1
+    done
 }
 
 nodes() {
