@@ -37,8 +37,8 @@ download_starts "$one"
 fact "a download comes whole" download_is_whole
 run_agent one curl --silent --show-error --max-time "$(patiently 5)" "http://ledger.$mesh:8081/"
 fact "an agent calls the ledger by its name" grep -q 'this is ledger' "$work/run.out"
-run_agent one curl --silent --show-error --max-time "$(patiently 5)" "http://vault.$mesh:8082/"
-fact "and is told why not the vault" denied one vault
+run_agent one curl --silent --show-error --max-time "$(patiently 5)" "http://$address_b:8082/"
+fact "and is told why not the vault" denied one "$address_b:8082"
 stop_process "$underlay_capture"
 fact "all of WireGuard went by IPv6" test "$(outer_packets 'ip6 and udp port 51820')" -gt 10 -a "$(outer_packets 'ip and udp')" -eq 0
 fact "and the answer's text was nowhere on the underlay" not grep -qaF 'this is ledger' "$work/underlay6.pcap"
