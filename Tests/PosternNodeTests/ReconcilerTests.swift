@@ -121,7 +121,7 @@ import WireGuard
         var alone = plan
         alone.devices = plan.devices.filter { $0.value.owner == .node }
         #expect(try daemon.apply(alone) == [])
-        try must("dd if=/dev/zero of=\(host.folder)/wireguard/filler bs=4k count=128 2>/dev/null || true")
+        try must("! dd if=/dev/zero of=\(host.folder)/wireguard/filler bs=4k count=128 2>/dev/null")
         let problems = try daemon.apply(plan)
         #expect(problems.compactMap(\.device) == [host.sessionDevice], "\(problems)")
         #expect(try daemon.isGuarded(host.device))

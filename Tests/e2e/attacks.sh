@@ -124,7 +124,9 @@ watch in_session "$one"
 # Its own classifier out of the way, as a patched node would have it.
 kill -STOP "$(posternd_of node-b)"
 rm -f "$(node_bpffs node-b)/device-$(node_device node-b)"/*
-lab exec node-b -- tc qdisc del dev "$(node_device node-b)" clsact 2>/dev/null || true
+if lab exec node-b -- tc qdisc show dev "$(node_device node-b)" | grep -q clsact; then
+    lab exec node-b -- tc qdisc del dev "$(node_device node-b)" clsact
+fi
 in_one() { in_session "$one" "$@"; }
 listens() { in_session "$one" ss -Hltn 'sport = :4444' | grep -q .; }
 start "$work/listener.log" nsenter --net="/proc/${process_of[$one]}/ns/net" \
