@@ -97,14 +97,8 @@ stir() {
         "$bin/postern" run --agent two --user nobody -- true) </dev/null || true
 } >/dev/null 2>&1
 
-# Who runs the command waits for a daemon that comes back, and here none does.
-finish() {
-    [[ -z "${runner:-}" ]] || kill -KILL "$runner" 2>/dev/null || true
-    mesh_down
-}
-
 build_programs
-trap finish EXIT
+trap mesh_down EXIT
 mesh_up
 start_service ledger 8081
 {
@@ -118,7 +112,6 @@ echo 'permit (principal == Agent::"two", action == Action::"connect", resource =
 postern policy apply "$work/p.cedar" >/dev/null
 start_session one sleep 900
 one=$session
-runner=${started_pids[-1]}
 fact "the ledger answers" wait_until 10 ledger_answers
 start_flood
 fact "(what counts arrivals, counts)" counter_counts
