@@ -3,12 +3,8 @@ import Mesh
 import Testing
 
 @Suite struct FilesTests {
-    private static let fingerprint = Fingerprint(of: [])
-    private let token = JoinToken(
-        mesh: Sample.mesh, url: "https://192.0.2.1:7443", ca: fingerprint, admin: fingerprint, node: Sample.node,
-        expires: Sample.moment, secret: "c2VjcmV0")
-    private let admin = AdminFile(
-        mesh: Sample.mesh, url: "https://192.0.2.1:7443", ca: "PEM", certificate: "PEM", key: "PEM")
+    private let token = Sample.token
+    private let admin = Sample.adminFile
 
     @Test func `a token comes back from its file`() throws {
         let text = try JSON.encode(token)

@@ -39,7 +39,10 @@ import Testing
     @Test(arguments: seeds)
     func `no bytes crash a decoder`(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
-        let valid = try Sample.statements().map { try JSON.encode(Sample.document($0)) }
+        let valid =
+            try Sample.statements().map { try JSON.encode(Sample.document($0)) }
+            + Sample.mapEvents().map { try JSON.encode($0) }
+            + [try JSON.encode(Sample.token), try JSON.encode(Sample.adminFile)]
         for _ in 0..<50 {
             let noise = (0..<Int.random(in: 0..<200, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)
@@ -62,6 +65,9 @@ import Testing
     private func decodeEverything(_ bytes: [UInt8]) {
         if let document = try? JSON.decode(Document.self, from: bytes) {
             #expect(throws: Never.self) { try JSON.decode(Document.self, from: try JSON.encode(document)) == document }
+        }
+        if let event = try? JSON.decode(MapEvent.self, from: bytes) {
+            #expect(throws: Never.self) { try JSON.decode(MapEvent.self, from: try JSON.encode(event)) == event }
         }
         _ = try? JSON.decode(LocalRequest.self, from: bytes)
         _ = try? JSON.decode(LocalResponse.self, from: bytes)

@@ -62,6 +62,32 @@ enum Sample {
             policies: Fingerprint(of: [3]), notAfter: moment)
     }
 
+    /// A whole map, changes to it, and a heartbeat.
+    static func mapEvents() throws -> [MapEvent] {
+        let envelope = try Envelope(signing: document(), with: key)
+        guard let peer = PeerID(rawValue: 3), let offset = MeshOffset(rawValue: 4),
+            let pool = AddressPool(v4Base: IPv4Address(rawValue: 10 << 24), v6Prefix: 0xfd << 56)
+        else { throw SampleError() }
+        let node = MapMessage.NodeEntry(peer: peer, offset: offset, certificate: "PEM\n", statement: envelope)
+        let session = MapMessage.SessionEntry(
+            peer: peer, offset: offset, expires: moment, maximum: moment + .seconds(1), statement: envelope)
+        let whole = MapMessage(
+            mesh: mesh, pool: pool, version: 9, definitions: [envelope], nodes: [node], sessions: [session])
+        let changes = MapChanges(
+            from: 8, definitions: [envelope],
+            removed: [.agent(agent.name), .policy(PolicyName(unchecked: "demo.cedar"))], nodes: [node],
+            removedNodes: [Sample.node], sessions: [session], removedSessions: [Sample.session])
+        return [MapContent.whole(whole), .changes(changes), .unchanged].map {
+            MapEvent(version: 9, issuedAt: moment, validUntil: moment, checkpoint: envelope, content: $0)
+        }
+    }
+
+    static let token = JoinToken(
+        mesh: mesh, url: "https://192.0.2.1:7443", ca: Fingerprint(of: []), admin: Fingerprint(of: []), node: node,
+        expires: moment, secret: "c2VjcmV0")
+    static let adminFile = AdminFile(
+        mesh: mesh, url: "https://192.0.2.1:7443", ca: "PEM", certificate: "PEM", key: "PEM")
+
     static func document(_ statement: Statement = .agent(agent), mesh: MeshDomain = mesh) -> Document {
         Document(mesh: mesh, madeAt: moment, statement: statement)
     }
