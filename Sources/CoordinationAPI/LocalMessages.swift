@@ -24,6 +24,8 @@ package enum LocalRequest: Codable, Equatable, Sendable {
     case up(JoinOrder?)
     /// Takes the mesh device down, until `up`.
     case down
+    /// Exchanges the node's WireGuard key for a new one.
+    case rotateKey
 }
 
 /// What a machine needs to join by way of its daemon.
@@ -68,6 +70,7 @@ package enum LocalResponse: Codable, Equatable, Sendable {
     case doctor(DoctorReport)
     case up
     case down
+    case rotated(WireGuardPublicKey)
     case failed(String)
 }
 

@@ -5,8 +5,8 @@ import Mesh
 /// `postern node`
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "List the machines of the mesh, or remove one.",
-        subcommands: [List.self, Remove.self])
+        commandName: "node", abstract: "List the machines of the mesh, remove one, or exchange this one's key.",
+        subcommands: [List.self, Remove.self, Rotate.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -23,6 +23,20 @@ struct NodeCommand: AsyncParsableCommand {
             let registry = try await CoordinatorClient.with(access) { try await $0.registry() }
             let view = RegistryView(registry: registry, now: wallClock())
             Terminal.current.print(json ? try view.json(.nodes) : view.table(.nodes).text)
+        }
+    }
+
+    struct Rotate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rotate", abstract: "Exchange this machine's WireGuard key for a new one.",
+            discussion: "Flows go on. Asks posternd of this machine, as root; the coordinator must answer.")
+
+        @OptionGroup var socket: SocketOptions
+
+        func run() async throws {
+            let answer = try socket.ask(.rotateKey, within: .seconds(60))
+            guard case .rotated(let key) = answer else { throw CommandFailure.wrongAnswer }
+            Terminal.current.print("this node's WireGuard key is now \(key)")
         }
     }
 

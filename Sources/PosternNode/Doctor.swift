@@ -1,4 +1,5 @@
 import CoordinationAPI
+import Datapath
 import Mesh
 
 /// Says what of the machine and of the mesh is as it should be, and what to do about the rest.
@@ -9,25 +10,25 @@ enum Doctor {
     static func examine(_ facts: DoctorFacts) -> DoctorReport {
         DoctorReport(
             findings: [kernel(facts), bpffs(facts), wireGuard(facts)] + classifiers(facts) + [wall(facts)]
-                + foreignFilters(facts) + overlap(facts) + coordinator(facts)
-                + [clock(facts), certificate(facts), map(facts)] + underlay(facts) + services(facts)
+                + overlap(facts) + coordinator(facts)
+                + [clock(facts), certificate(facts), map(facts)] + underlay(facts) + [names(facts)] + services(facts)
                 + facts.problems.map { .init("reconciler", .problem, $0, advice: "the log of posternd says more") })
     }
 
     // MARK: - The kernel
 
     private static func kernel(_ facts: DoctorFacts) -> DoctorReport.Finding {
-        let version = KernelVersion(facts.kernel)
-        if version >= KernelVersion(major: 6, minor: 6) {
-            return .init("kernel", .ok, "Linux \(facts.kernel) has TCX and netfilter links")
-        }
-        if version >= KernelVersion(major: 6, minor: 1) {
+        guard KernelVersion(facts.kernel) >= KernelVersion(major: 6, minor: 1) else {
             return .init(
-                "kernel", .warning, "Linux \(facts.kernel) lacks TCX: the classifier is a clsact filter",
-                advice: "6.6 or later keeps the classifier first whatever others attach")
+                "kernel", .problem, "Linux \(facts.kernel) is older than 6.1", advice: "run a kernel of 6.6 or later")
         }
-        return .init(
-            "kernel", .problem, "Linux \(facts.kernel) is older than 6.1", advice: "run a kernel of 6.6 or later")
+        switch facts.attachment {
+        case .tcx: return .init("kernel", .ok, "Linux \(facts.kernel) has TCX: the classifier comes before all others")
+        case .clsact:
+            return .init(
+                "kernel", .warning, "Linux \(facts.kernel) lacks TCX: another program's filter may come before ours",
+                advice: "run 6.6 or later; until then, the lines about the classifier say whether one does")
+        }
     }
 
     private static func bpffs(_ facts: DoctorFacts) -> DoctorReport.Finding {
@@ -59,8 +60,10 @@ enum Doctor {
             device.isGuarded
                 ? .init("classifier", .ok, "the classifier stands first on `\(device.name)`, in both directions")
                 : .init(
-                    "classifier", .problem, "nothing judges the packets of `\(device.name)` as it should",
-                    advice: "posternd puts it right within 5 s, or takes the device down; if this stays, see its log")
+                    "classifier", .problem, "the classifier does not stand first on `\(device.name)`",
+                    advice:
+                        "posternd puts it right within 5 s, or takes the device down; if this stays, look who is there: "
+                        + (facts.attachment == .tcx ? "bpftool net" : "tc filter show dev \(device.name) ingress"))
         }
     }
 
@@ -71,15 +74,6 @@ enum Doctor {
         guard !facts.isDown else { return .init("wall", .ok, "no mesh address is here that a wall would keep in") }
         return .init(
             "wall", .problem, error, advice: "posternd puts it up again within 5 s; if this stays, see its log")
-    }
-
-    private static func foreignFilters(_ facts: DoctorFacts) -> [DoctorReport.Finding] {
-        facts.foreignFilters.map { device in
-            .init(
-                "clsact", .problem,
-                "another program's filter of priority 1 is on `\(device)`: it may pass what ours drops",
-                advice: "tc filter show dev \(device) ingress, and the same with egress, names it; take it off")
-        }
     }
 
     private static func overlap(_ facts: DoctorFacts) -> [DoctorReport.Finding] {
@@ -191,6 +185,15 @@ enum Doctor {
                 advice: "big packets are sent in fragments: raise the underlay's MTU to \(mtu + 80)")
         }
         return .init("mtu", .ok, "packets of \(mtu) bytes (TCP segments of \(mtu - 40)) fit into the underlay")
+    }
+
+    private static func names(_ facts: DoctorFacts) -> DoctorReport.Finding {
+        guard let problem = facts.namesProblem else {
+            return .init("names", .ok, "names of the mesh are answered for at \(facts.address), for this machine")
+        }
+        return .init(
+            "names", .warning, problem,
+            advice: "programs of this machine do not find names of the mesh; sessions do, by their /etc/hosts")
     }
 
     // MARK: - Services of this node

@@ -37,14 +37,13 @@ struct DoctorFacts: Sendable {
     }
 
     var kernel = ""
+    var attachment = Classifier.attachment
     var bpffs = ""
     var isOnBPFFileSystem = true
     var backend = ""
     var isDown = false
     var devices: [Device] = []
     var wallError: String?
-    /// Devices of the mesh with a clsact filter that is not ours and comes first.
-    var foreignFilters: [String] = []
     var pool = ""
     var overlappingRoute: String?
     var coordinator: [Place] = []
@@ -57,6 +56,8 @@ struct DoctorFacts: Sendable {
     var deviceMTU: Int?
     var address = ""
     var services: [Service] = []
+    /// Why names of the mesh are not answered for.
+    var namesProblem: String?
     var problems: [String] = []
     /// By this machine's clock, and by the coordinator's.
     var now = Timestamp(rawValue: 0)
@@ -96,6 +97,7 @@ extension Node {
             facts.underlay = underlay
         }
         facts.deviceMTU = (try? Links().all())?.first { $0.name == local.device.rawValue }?.mtu
+        facts.namesProblem = namesProblem
         facts.problems = problems.map(\.text) + leftOut
         addServices(to: &facts)
         return facts

@@ -21,7 +21,7 @@ struct HostMachine: ~Copyable {
     private var configured: [DeviceName: DeviceConfiguration] = [:]
 
     /// What an Ethernet frame holds, less what WireGuard adds over IPv6: headers of 40, 8 and 32 bytes.
-    static let mtu = 1420
+    var mtu = Underlay.usualMTU
 
     init(backend: any WireGuardBackend, pins: PinPaths) throws {
         let opened = try Tables(pins: pins.tables)
@@ -199,7 +199,7 @@ extension HostMachine: Machine {
         made.insert(name)
         configured[name] = nil
         try backend.delete(name)
-        try backend.create(name, mtu: Self.mtu)
+        try backend.create(name, mtu: mtu)
     }
 
     private func attach(_ name: DeviceName, _ identity: DeviceIdentity) throws {
@@ -239,6 +239,13 @@ extension HostMachine: Machine {
         case .v4(let address): try links(of: name).add(address, to: name)
         case .v6(let address): try links(of: name).add(address, to: name)
         }
+    }
+
+    /// From now on devices take packets of this length, those that stand too.
+    mutating func setMTU(_ mtu: Int) throws {
+        guard mtu != self.mtu else { return }
+        self.mtu = mtu
+        for name in plan.devices.keys where try backend.exists(name) { try links(of: name).setMTU(mtu, of: name) }
     }
 
     private func takeDown(_ name: DeviceName) throws {

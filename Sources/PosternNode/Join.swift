@@ -16,11 +16,11 @@ package enum Join {
     package struct Request: Sendable {
         package let token: JoinToken
         package let name: NodeName
-        /// Where the other nodes reach this one's WireGuard port.
-        package let endpoint: Endpoint
+        /// Where the other nodes reach this one's WireGuard port, best first; none leaves it to the machine's addresses.
+        package let endpoints: [Endpoint]
 
-        package init(token: JoinToken, name: NodeName, endpoint: Endpoint) {
-            (self.token, self.name, self.endpoint) = (token, name, endpoint)
+        package init(token: JoinToken, name: NodeName, endpoints: [Endpoint]) {
+            (self.token, self.name, self.endpoints) = (token, name, endpoints)
         }
     }
 
@@ -36,15 +36,17 @@ package enum Join {
                     + "its state is in `\(state.path)`")
         }
         try check(request, now: now)
+        let endpoints = try places(of: request)
         let anchor = try await fetchAnchor(for: request.token)
         let tlsKey = try loadTLSKey(from: state) ?? makeTLSKey(in: state)
         let wireGuardKey = try loadWireGuardKey(from: state) ?? makeWireGuardKey(in: state)
         let response = try await ask(
-            request, anchor: anchor, tlsKey: tlsKey, key: wireGuardKey, now: now)
+            request, at: endpoints, anchor: anchor, tlsKey: tlsKey, key: wireGuardKey, now: now)
         try await check(response, of: request, anchor: anchor, tlsKey: tlsKey, now: now)
         let membership = StateDirectory.Membership(
             mesh: response.mesh, pool: response.pool, node: request.name, url: request.token.url,
-            endpoint: request.endpoint, ca: anchor.certificate.pem, certificate: response.certificate,
+            endpoints: endpoints, hasFixedEndpoints: !request.endpoints.isEmpty, ca: anchor.certificate.pem,
+            certificate: response.certificate,
             adminKey: response.adminKey)
         try state.write(.membership, Array(try JSON.pretty(membership).utf8))
         return membership
@@ -57,6 +59,25 @@ package enum Join {
         if let bound = request.token.node, bound != request.name {
             throw NodeError("the join token is for node `\(bound)`, not for `\(request.name)`")
         }
+    }
+
+    /// Where others reach this machine: as somebody said, or as its addresses are.
+    private static func places(of request: Request) throws -> [Endpoint] {
+        let named = request.endpoints
+        guard named.count <= NodeStatement.maximumEndpoints, Set(named).count == named.count,
+            Set(named.map(\.port)).count <= 1
+        else {
+            throw NodeError(
+                "a node has at most \(NodeStatement.maximumEndpoints) endpoints, none twice, all of one port")
+        }
+        let endpoints =
+            try named.isEmpty
+            ? Underlay.current(pool: nil, ownDevices: []).endpoints(port: StateDirectory.Membership.usualPort) : named
+        guard !endpoints.isEmpty else {
+            throw NodeError(
+                "this machine has no address at which others could reach it: name one with --endpoint ADDRESS:PORT")
+        }
+        return endpoints
     }
 
     /// The CA certificate that the token's fingerprint names: whoever sits between cannot show another.
@@ -72,14 +93,17 @@ package enum Join {
     }
 
     private static func ask(
-        _ request: Request, anchor: TrustAnchor, tlsKey: SigningKey, key: WireGuardPrivateKey, now: Timestamp
+        _ request: Request, at endpoints: [Endpoint], anchor: TrustAnchor, tlsKey: SigningKey,
+        key: WireGuardPrivateKey, now: Timestamp
     ) async throws -> JoinResponse {
         let client = try CoordinatorClient(url: request.token.url, ca: anchor.certificate.pem)
         let answer: Result<JoinResponse, any Error>
         do {
             let challenge = try await client.challenge(for: key.publicKey)
             answer = .success(
-                try await client.join(try body(request, challenge: challenge, tlsKey: tlsKey, key: key, now: now)))
+                try await client.join(
+                    try body(
+                        request, at: endpoints, challenge: challenge, tlsKey: tlsKey, key: key, now: now)))
         } catch { answer = .failure(error) }
         await client.shutdown()
         return try answer.get()
@@ -87,12 +111,13 @@ package enum Join {
 
     /// The request to join, with proof that this machine holds both keys.
     private static func body(
-        _ request: Request, challenge: Challenge, tlsKey: SigningKey, key: WireGuardPrivateKey, now: Timestamp
+        _ request: Request, at endpoints: [Endpoint], challenge: Challenge, tlsKey: SigningKey,
+        key: WireGuardPrivateKey, now: Timestamp
     ) throws -> JoinRequest {
         guard let proof = Possession.proof(of: key, for: challenge, tlsKey: tlsKey.publicKey) else {
             throw NodeError("the coordinator's challenge cannot be answered: its key is none")
         }
-        let statement = NodeStatement(name: request.name, key: key.publicKey, endpoints: [request.endpoint])
+        let statement = NodeStatement(name: request.name, key: key.publicKey, endpoints: endpoints)
         let document = Document(mesh: request.token.mesh, madeAt: now, statement: .node(statement))
         let id = SPIFFEID(mesh: request.token.mesh, role: .node(request.name))
         return JoinRequest(

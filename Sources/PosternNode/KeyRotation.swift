@@ -21,7 +21,7 @@ extension Node {
         guard let proof = Possession.proof(of: key, for: challenge, tlsKey: signer.publicKey) else {
             throw NodeError("the coordinator's challenge cannot be answered: its key is none")
         }
-        let endpoints = map?.nodes[local.name]?.endpoints ?? [membership.endpoint]
+        let endpoints = map?.nodes[local.name]?.endpoints ?? membership.endpoints
         let statement = NodeStatement(name: local.name, key: key.publicKey, endpoints: endpoints)
         let document = Document(mesh: membership.mesh, madeAt: time.utc(at: .now()), statement: .node(statement))
         let answer = try await client.change(

@@ -72,8 +72,15 @@ package actor Node {
     var isDown: Bool
     let records: SessionRecords
     var ended = EndedSessions()
-    private var planner: Planner
-    private var reconciler: Reconciler
+    /// What the networks around this machine are.
+    var underlay = Underlay(addresses: [])
+    /// Whether the coordinator does not know yet where this node is reached.
+    var hasMoved = false
+    /// Answers programs of this machine for the names of the mesh.
+    let names = NameServer()
+    var namesProblem: String?
+    var planner: Planner
+    var reconciler: Reconciler
     private var events: EventStream
 
     private let executor = QueueExecutor(label: "postern-node")
@@ -90,7 +97,7 @@ package actor Node {
         else { throw NodeError("this machine has not joined a mesh: run `posternd join` first") }
         (self.configuration, self.membership, self.state, self.signer) = (configuration, membership, state, signer)
         isDown = try state.isDown()
-        backendName = backend is UserspaceBackend ? "wireguard-go, in user space" : "the kernel"
+        backendName = "\(backend.kind.rawValue)"
         (self.log, self.wall) = (log, wall)
         journal = MapJournal(state)
         bootID = try readBootID()
@@ -102,7 +109,7 @@ package actor Node {
         (letters, newLetters) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         alarm = try Alarm()
         local = LocalNode(
-            name: membership.node, device: configuration.device, key: key, port: membership.endpoint.port)
+            name: membership.node, device: configuration.device, key: key, port: membership.port)
         verifier = MapVerifier(
             mesh: membership.mesh, pool: membership.pool,
             anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), root: root)
@@ -137,7 +144,9 @@ extension Node {
     /// Another WireGuard key for the node's own device.
     func switchKey(to key: WireGuardPrivateKey) {
         local = LocalNode(name: local.name, device: local.device, key: key, port: local.port)
+        let endpoints = planner.endpoints
         planner = Planner(node: local, numbering: planner.numbering)
+        planner.endpoints = endpoints
     }
 
     /// Plans and brings the machine to the plan.
@@ -152,6 +161,7 @@ extension Node {
                 isTimeKnown: trustedNow != nil)
         alarm.set(plan.nextChange)
         lastGranted.merge(before.filter { plan.grantedNodes[$0.key] == nil }) { $1 }
+        names.show(map)
         let found =
             plan.problems.map { Problem(device: nil, text: $0) }
             + reconciler.apply(plan, places: sessions.mapValues(\.place), scope: scope)

@@ -36,6 +36,7 @@ package struct NodeService: Service {
 
     private func serve() async throws {
         try await node.refuseOverlap()
+        await node.lookAround()
         try await node.adoptSessions()
         await node.restore()
         try await cancelWhenGracefulShutdown {
@@ -49,6 +50,9 @@ package struct NodeService: Service {
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }
                 group.addTask { await renew() }
+                group.addTask { try await watchUnderlay() }
+                group.addTask { await answerForNames() }
+                group.addTask { await keepResolver() }
                 try await group.next()
                 group.cancelAll()
             }
@@ -87,6 +91,7 @@ package struct NodeService: Service {
         while !Task.isCancelled {
             try? await Task.sleep(for: await node.hasMore ? Self.breath : Self.inspection)
             if Task.isCancelled { return }
+            await node.hearOfPeers()
             round += 1
             await node.reconcile(round.isMultiple(of: Self.roundsToTables) ? .everything : .devices)
             await node.takeRates()

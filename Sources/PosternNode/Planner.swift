@@ -16,6 +16,8 @@ package struct Planner: Sendable {
     package private(set) var numbering: Numbering
     /// What policy says is asked again only where it may be otherwise.
     private var known = KnownGrants()
+    /// By which endpoint each peer is tried.
+    package var endpoints = EndpointChoice()
 
     package init(node: LocalNode, numbering: Numbering = Numbering()) {
         (self.node, self.numbering) = (node, numbering)
@@ -125,7 +127,8 @@ extension Planner {
         var peers: [WireGuardPublicKey: PeerConfiguration] = [:]
         for name in view.grantedNodes(of: session.agent) {
             guard let node = view.map.nodes[name] else { continue }
-            peers[node.key] = peer(at: node.offset, endpoint: node.endpoints.first, pool: view.map.pool)
+            let place = endpoints.endpoint(of: .init(device: local.device, key: node.key), offering: node.endpoints)
+            peers[node.key] = peer(at: node.offset, endpoint: place, pool: view.map.pool)
         }
         return DevicePlan(
             owner: .session(session.id),

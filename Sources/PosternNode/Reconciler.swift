@@ -42,6 +42,9 @@ package struct Reconciler: ~Copyable {
     /// The tables as an earlier run left them, and as they were written since.
     package var tableSet: TableSet { machine.written }
 
+    /// How long the packets of the tunnels may be.
+    package mutating func setMTU(_ mtu: Int) throws { try machine.setMTU(mtu) }
+
     /// Takes away what an earlier run left of devices other than these.
     package mutating func removeLeftovers(except kept: Set<DeviceName>) throws {
         for device in machine.made where !kept.contains(device) { try machine.perform(.delete(device)) }

@@ -226,7 +226,7 @@ extension Node {
     private func register(_ session: LocalSession) async throws -> SessionResponse {
         let statement = SessionStatement(
             id: session.id, agent: session.agent, node: local.name, key: session.key.publicKey,
-            endpoints: [Endpoint(address: membership.endpoint.address, port: session.port)])
+            endpoints: membership.endpoints.map { Endpoint(address: $0.address, port: session.port) })
         let document = Document(mesh: membership.mesh, madeAt: utcNow(), statement: .session(statement))
         let envelope = try Envelope(signing: document, with: signer.privateKey)
         return try await client.start(SessionRequest(statement: envelope))

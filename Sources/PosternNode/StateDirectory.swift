@@ -20,7 +20,10 @@ package struct StateDirectory: Sendable {
         package let pool: AddressPool
         package let node: NodeName
         package let url: String
-        package let endpoint: Endpoint
+        /// Where other nodes reach this one, best first.
+        package var endpoints: [Endpoint]
+        /// Whether a person said so; otherwise it is what the machine's addresses are.
+        package let hasFixedEndpoints: Bool
         /// The CA certificate, in PEM, whose fingerprint stood in the join token.
         package let ca: String
         /// The node's certificate, in PEM.
@@ -157,6 +160,53 @@ extension StateDirectory {
         do { return try JSON.decode(Seen.self, from: bytes) } catch {
             throw NodeError("`\(path)/\(File.seen.rawValue)` cannot be read: \(error)")
         }
+    }
+}
+
+extension StateDirectory.Membership {
+    /// The port of the node's WireGuard device, the same at every address.
+    package var port: Port { endpoints[0].port }
+
+    /// The port that is taken unless a person chose another.
+    package static var usualPort: Port {
+        guard let port = Port(rawValue: 51_820) else { preconditionFailure("51820 is a port") }
+        return port
+    }
+
+    private enum Key: CodingKey {
+        case mesh, pool, node, url, endpoint, endpoints, hasFixedEndpoints, ca, certificate, adminKey
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        mesh = try container.decode(MeshDomain.self, forKey: .mesh)
+        pool = try container.decode(AddressPool.self, forKey: .pool)
+        node = try container.decode(NodeName.self, forKey: .node)
+        url = try container.decode(String.self, forKey: .url)
+        // The first version kept the one endpoint that a person had given.
+        let first = try container.decodeIfPresent(Endpoint.self, forKey: .endpoint)
+        endpoints = try first.map { [$0] } ?? container.decode([Endpoint].self, forKey: .endpoints)
+        hasFixedEndpoints = try first != nil || container.decode(Bool.self, forKey: .hasFixedEndpoints)
+        ca = try container.decode(String.self, forKey: .ca)
+        certificate = try container.decode(String.self, forKey: .certificate)
+        adminKey = try container.decode(String.self, forKey: .adminKey)
+        guard !endpoints.isEmpty else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .endpoints, in: container, debugDescription: "there must be one endpoint at least")
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(mesh, forKey: .mesh)
+        try container.encode(pool, forKey: .pool)
+        try container.encode(node, forKey: .node)
+        try container.encode(url, forKey: .url)
+        try container.encode(endpoints, forKey: .endpoints)
+        try container.encode(hasFixedEndpoints, forKey: .hasFixedEndpoints)
+        try container.encode(ca, forKey: .ca)
+        try container.encode(certificate, forKey: .certificate)
+        try container.encode(adminKey, forKey: .adminKey)
     }
 }
 

@@ -2,26 +2,21 @@ import CoordinationAPI
 package import Logging
 package import Mesh
 import ServiceLifecycle
-package import WireGuard
 
 /// A daemon on a machine that has not joined a mesh yet: it waits for a token, from `postern up` or `posternd join`.
 package struct Threshold: Service {
     private let state: StateDirectory
     private let server: LocalServer
-    private let device: DeviceName
     private let log: Logger
     private let now: @Sendable () -> Timestamp
 
     /// How long a join by another program goes unnoticed.
     private static let inspection = Duration.seconds(1)
 
-    /// - Parameter device: the mesh device, whose addresses reach nobody before it is up.
     package init(
-        state: StateDirectory, server: LocalServer, device: DeviceName, log: Logger,
-        now: @escaping @Sendable () -> Timestamp
+        state: StateDirectory, server: LocalServer, log: Logger, now: @escaping @Sendable () -> Timestamp
     ) {
-        (self.state, self.server, self.device) = (state, server, device)
-        (self.log, self.now) = (log, now)
+        (self.state, self.server, self.log, self.now) = (state, server, log, now)
     }
 
     /// Returns when the machine has joined, or when told to stop.
@@ -65,26 +60,9 @@ package struct Threshold: Service {
         }
     }
 
-    private func underlayEndpoints() throws(LinkError) -> [Endpoint] {
-        try Underlay.current(pool: nil, ownDevices: [device.rawValue]).endpoints(port: Self.usualPort)
-    }
-
     private func join(_ order: JoinOrder) async throws {
-        let endpoints = order.endpoints.isEmpty ? try underlayEndpoints() : order.endpoints
-        guard let endpoint = endpoints.first else {
-            throw NodeError(
-                "this machine has no address at which others could reach it: name one with --endpoint ADDRESS:PORT")
-        }
-        let request = Join.Request(token: order.token, name: order.name, endpoint: endpoint)
+        let request = Join.Request(token: order.token, name: order.name, endpoints: order.endpoints)
         let membership = try await Join.perform(request, in: state, now: now())
         log.notice("joined mesh \(membership.mesh) as node \(membership.node)")
-    }
-}
-
-extension Threshold {
-    /// The port at which WireGuard answers unless a person chose another.
-    static var usualPort: Port {
-        guard let port = Port(rawValue: 51_820) else { preconditionFailure("51820 is a port") }
-        return port
     }
 }

@@ -1,6 +1,7 @@
 import CoordinationAPI
 import Logging
 import Mesh
+import WireGuard
 
 // Down means: no mesh device, no session, nothing passes. The wall stays, the map is followed, and a restart
 // remembers it: only a person who says `postern up` brings the mesh back.
@@ -29,6 +30,12 @@ extension Node {
         reconcile()
         log.notice("the mesh is up here: `postern up`")
         return .up
+    }
+
+    func rotateKey(for caller: Caller) async throws -> LocalResponse {
+        try demandRoot(caller, to: "exchange the node's key")
+        try await rotateKey()
+        return .rotated(local.key.publicKey)
     }
 
     private func demandRoot(_ caller: Caller, to act: String) throws(NodeError) {

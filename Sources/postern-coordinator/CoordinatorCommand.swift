@@ -15,10 +15,25 @@ struct CoordinatorCommand: AsyncParsableCommand {
 
             Whoever holds the state directory holds the mesh: keep it, back it up, show it to nobody.
 
-            Exit codes: 0 it was done; 1 it could not be done, and standard error says why; 64 wrong usage.
+            Exit codes: 0 it was done; 1 it could not be done, or wrong usage, and standard error says why.
             """,
         version: "0.1.0",
         subcommands: [Init.self, Serve.self, Restore.self])
+
+    /// As the parser would have it, but for wrong usage: that is an error like any other, with exit code 1.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch  where exitCode(for: error) == .validationFailure {
+            write(fullMessage(for: error) + "\n", to: STDERR_FILENO)
+            Glibc.exit(1)
+        } catch { exit(withError: error) }
+    }
 }
 
 /// Runs a command's work; an error becomes one sentence on standard error and exit code 1.

@@ -20,19 +20,25 @@ struct JoinCommand: AsyncParsableCommand {
     var name: String
 
     @Option(
-        help: "Where other nodes reach this one: ADDRESS:PORT, with IPv6 in brackets. The port is WireGuard's, UDP.")
-    var endpoint: String
+        help: ArgumentHelp(
+            "Where other nodes reach this one's WireGuard port: ADDRESS:PORT, with IPv6 in brackets; best first. "
+                + "May be given again. Without it: every address of this machine, also when they change.",
+            valueName: "address:port"))
+    var endpoint: [String] = []
 
     @Option(help: "Where the node keeps its keys and its map (mode 0700).")
     var state = "/var/lib/postern/node"
 
     func run() async throws {
         try await reportingErrors {
-            guard let endpoint = Endpoint(endpoint) else {
-                throw NodeError("`\(endpoint)` is not ADDRESS:PORT, such as 192.0.2.10:51820 or [2001:db8::10]:51820")
+            let endpoints = try endpoint.map { text throws(NodeError) in
+                guard let endpoint = Endpoint(text) else {
+                    throw NodeError("`\(text)` is not ADDRESS:PORT, such as 192.0.2.10:51820 or [2001:db8::10]:51820")
+                }
+                return endpoint
             }
             let token = try JoinToken(parsing: try readSecretFile(tokenFile, upTo: JoinToken.maximumLength))
-            let request = Join.Request(token: token, name: try NodeName(name), endpoint: endpoint)
+            let request = Join.Request(token: token, name: try NodeName(name), endpoints: endpoints)
             let membership = try await Join.perform(request, in: StateDirectory(path: state), now: wallClock())
             print("joined mesh \(membership.mesh) as node \(membership.node)")
             print("  coordinator   \(membership.url)")

@@ -53,7 +53,7 @@ struct RunCommand: AsyncParsableCommand {
             log.info("WireGuard is carried by: \(backend.kind.rawValue)")
             if try directory.membership() == nil {
                 let threshold = Threshold(
-                    state: directory, server: try LocalServer(path: socket), device: device, log: log, now: wallClock)
+                    state: directory, server: try LocalServer(path: socket), log: log, now: wallClock)
                 try await run(threshold, log)
                 if try directory.membership() == nil { return }
             }

@@ -1,4 +1,5 @@
 import CoordinationAPI
+import Datapath
 import Mesh
 import Testing
 import WireGuard
@@ -10,6 +11,7 @@ import WireGuard
     private static func healthy() throws -> DoctorFacts {
         let moment = DemoMesh.moment
         var facts = DoctorFacts()
+        facts.attachment = .tcx
         (facts.kernel, facts.bpffs, facts.backend) = ("6.12.117+deb12-amd64", "/sys/fs/bpf/postern", "the kernel")
         facts.devices = [.init(name: "postern0", isGuarded: true)]
         facts.pool = "10.0.0.0/14"
@@ -37,12 +39,11 @@ import WireGuard
 
     @Test func `each thing that is wrong is found, and only it`() throws {
         let cases: [(check: String, level: DoctorReport.Level, change: (inout DoctorFacts) -> Void)] = [
-            ("kernel", .warning, { $0.kernel = "6.1.0-44-amd64" }), ("kernel", .problem, { $0.kernel = "5.15.0" }),
+            ("kernel", .warning, { $0.attachment = .clsact }), ("kernel", .problem, { $0.kernel = "5.15.0" }),
             ("kernel", .problem, { $0.kernel = "" }), ("bpffs", .problem, { $0.isOnBPFFileSystem = false }),
             ("devices", .problem, { $0.devices = [] }),
             ("classifier", .problem, { $0.devices = [.init(name: "postern0", isGuarded: false)] }),
             ("wall", .problem, { $0.wallError = "cannot rely on the wall: `wall4` is gone" }),
-            ("clsact", .problem, { $0.foreignFilters = ["postern0"] }),
             ("routes", .problem, { $0.overlappingRoute = "10.0.0.0/8" }),
             ("coordinator", .problem, { $0.coordinator = [.init(address: "192.0.2.1:8443", error: "refused")] }),
             ("coordinator", .warning, { $0.coordinator.append(.init(address: "[::1]:8443", error: "refused")) }),
@@ -68,7 +69,8 @@ import WireGuard
             (
                 "service", .warning,
                 { $0.services = $0.services.map { .init(name: $0.name, port: $0.port, listens: .beside("192.0.2.5")) } }
-            ), ("reconciler", .problem, { $0.problems = ["disk full"] }), ("mesh", .warning, { $0.isDown = true }),
+            ), ("reconciler", .problem, { $0.problems = ["disk full"] }),
+            ("names", .warning, { $0.namesProblem = "port 53 is taken" }), ("mesh", .warning, { $0.isDown = true }),
         ]
         for (check, level, change) in cases {
             var facts = try Self.healthy()

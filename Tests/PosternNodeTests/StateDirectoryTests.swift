@@ -160,9 +160,23 @@ import Testing
             mesh: MeshDomain(unchecked: "demo.internal"),
             pool: try #require(AddressPool(v4Base: IPv4Address(rawValue: 10 << 24), v6Prefix: 0xfd << 56)),
             node: NodeName(unchecked: "a"), url: "https://192.0.2.1:7443",
-            endpoint: try #require(Endpoint("192.0.2.1:51820")), ca: "CA", certificate: "certificate", adminKey: "key")
+            endpoints: [try #require(Endpoint("192.0.2.1:51820")), try #require(Endpoint("[2001:db8::1]:51820"))],
+            hasFixedEndpoints: true, ca: "CA", certificate: "certificate", adminKey: "key")
         try state.write(.membership, Array(try JSONEncoder().encode(membership)))
         #expect(try state.membership() == membership)
+    }
+
+    @Test func `a membership of the first version has the endpoint that a person gave`() throws {
+        let state = try StateDirectory(path: path)
+        let text = #"""
+            {"mesh":"demo.internal","pool":{"v4":"10.0.0.0","v6":"fd00000000000000"},"node":"a",
+            "url":"https://192.0.2.1:7443","endpoint":"192.0.2.1:51820","ca":"CA","certificate":"C","adminKey":"K"}
+            """#
+        try state.write(.membership, Array(text.utf8))
+        let membership = try #require(try state.membership())
+        #expect(membership.endpoints.map(\.description) == ["192.0.2.1:51820"])
+        #expect(membership.hasFixedEndpoints)
+        #expect(membership.port.rawValue == 51820)
     }
 
     @Test(arguments: ["", "{", "{}", "null", "[]", #"{"mesh":"-"}"#])
