@@ -189,7 +189,7 @@ enum Doctor {
 
     private static func names(_ facts: DoctorFacts) -> DoctorReport.Finding {
         guard let problem = facts.namesProblem else {
-            return .init("names", .ok, "names of the mesh are answered for at \(facts.address), for this machine")
+            return .init("names", .ok, "names of the mesh are answered for at \(NameServer.address), for this machine")
         }
         return .init(
             "names", .warning, problem,

@@ -97,7 +97,7 @@ extension Node {
             facts.underlay = underlay
         }
         facts.deviceMTU = (try? Links().all())?.first { $0.name == local.device.rawValue }?.mtu
-        facts.namesProblem = namesProblem
+        facts.namesProblem = namesProblem ?? resolverProblem
         facts.problems = problems.map(\.text) + leftOut
         addServices(to: &facts)
         return facts

@@ -5,9 +5,13 @@ import Synchronization
 
 /// Answers for the names of the mesh, to programs of this machine and to nobody else.
 ///
-/// It listens by UDP at port 53 of the node's own mesh address, on the loopback interface alone: what comes out of a
-/// tunnel, an agent's bytes above all, does not come by that interface, so the kernel gives it to somebody else or to nobody.
+/// It listens by UDP at port 53 of a loopback address. The kernel takes packets for such an address from no other
+/// interface, and no session's namespace has this machine's loopback: neither a neighbour nor an agent can ask. At the
+/// node's mesh address the socket could not tell: the kernel says of a packet that this machine sends to its own
+/// mesh address that it came by the mesh device, as it says of one that came out of the tunnel.
 final class NameServer: Sendable {
+    /// Away from 127.0.0.1 and 127.0.0.53, where resolvers of the machine are.
+    static var address: IPv4Address { IPv4Address(rawValue: 0x7f2f_2f35) }
     static var port: Port {
         guard let port = Port(rawValue: 53) else { preconditionFailure("53 is a port") }
         return port
@@ -29,7 +33,7 @@ final class NameServer: Sendable {
         return MeshNames(map: map).answer(to: query).bytes(to: query)
     }
 
-    /// Serves at a socket of ``open(at:)``, which it closes, until the task is cancelled.
+    /// Serves at a socket of ``open()``, which it closes, until the task is cancelled.
     func serve(_ socket: Int32) async throws(NodeError) {
         let stop = try StopSignal()
         await onThread("postern-names", stop: stop) { [self] in
@@ -56,18 +60,11 @@ final class NameServer: Sendable {
         }
     }
 
-    /// A socket at a mesh address that may come only later, and go.
-    static func open(at address: IPv4Address) throws(NodeError) -> Int32 {
+    static func open() throws(NodeError) -> Int32 {
         let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_INET, type, 0)
         guard descriptor >= 0 else { throw NodeError("cannot make a socket for names: \(errorText())") }
-        let loopback = Array("lo".utf8)
-        var on = Int32(1)
-        let size = socklen_t(MemoryLayout<Int32>.size)
-        guard unsafe setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, loopback, socklen_t(loopback.count)) == 0,
-            unsafe setsockopt(descriptor, Int32(IPPROTO_IP), IP_FREEBIND, &on, size) == 0,
-            unsafe withSocketAddress(address, port, { unsafe bind(descriptor, $0, $1) == 0 })
-        else {
+        guard unsafe withSocketAddress(address, port, { unsafe bind(descriptor, $0, $1) == 0 }) else {
             let reason = errorText()
             close(descriptor)
             throw NodeError("cannot answer for names at \(address):\(port): \(reason)")

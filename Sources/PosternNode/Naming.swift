@@ -3,36 +3,31 @@ import Logging
 import Mesh
 import WireGuard
 
-// Names of the mesh for the programs of this machine: a server at the node's own mesh address, and systemd-resolved
+// Names of the mesh for the programs of this machine: a server at a loopback address, and systemd-resolved
 // told of it where it runs. Sessions have their names in /etc/hosts, and cannot reach the server.
 
 extension Node {
-    /// This node's address, once the map says it.
-    var ownAddress: IPv4Address? { map?.nodes[local.name].map { membership.pool.ipv4(at: $0.offset) } }
-
     func setNamesProblem(_ problem: String?) {
         if let problem, problem != namesProblem { log.warning("\(problem)") }
         namesProblem = problem
     }
 
-    /// What systemd-resolved has to know, and the index of the device that it is about; nil while the mesh is down.
-    fileprivate func resolverFacts() -> (index: Int32, server: IPv4Address)? {
-        guard let server = ownAddress, namesProblem == nil, let index = try? Links().index(of: local.device) else {
-            return nil
-        }
-        return (index, server)
+    fileprivate func setResolverProblem(_ problem: String?) {
+        if let problem, problem != resolverProblem { log.warning("\(problem)") }
+        resolverProblem = problem
+    }
+
+    /// The index of the device that systemd-resolved is told about; nil while there is none, or no server.
+    fileprivate func resolvableDevice() -> Int32? {
+        namesProblem == nil ? try? Links().index(of: local.device) : nil
     }
 }
 
 extension NodeService {
     func answerForNames() async {
         while !Task.isCancelled {
-            guard let address = await node.ownAddress else {
-                try? await Task.sleep(for: .seconds(1))
-                continue
-            }
             do {
-                let socket = try NameServer.open(at: address)
+                let socket = try NameServer.open()
                 await node.setNamesProblem(nil)
                 try await node.names.serve(socket)
             } catch {
@@ -47,9 +42,10 @@ extension NodeService {
         let resolver = Resolver()
         var told: Int32?
         while !Task.isCancelled {
-            if let facts = await node.resolverFacts(), facts.index != told, resolver.isThere {
-                let problem = await resolver.tell(device: node.device, server: facts.server, mesh: node.mesh)
-                if let problem { await node.setNamesProblem(problem) } else { told = facts.index }
+            if let index = await node.resolvableDevice(), index != told, resolver.isThere {
+                let problem = await resolver.tell(device: node.device, mesh: node.mesh)
+                await node.setResolverProblem(problem)
+                if problem == nil { told = index }
             }
             try? await Task.sleep(for: .seconds(5))
         }
@@ -63,9 +59,11 @@ extension Node {
 
 extension Resolver {
     /// The same without blocking the caller's thread.
-    fileprivate func tell(device: String, server: IPv4Address, mesh: MeshDomain) async -> String? {
+    fileprivate func tell(device: String, mesh: MeshDomain) async -> String? {
         await withCheckedContinuation { continuation in
-            let thread = Thread { continuation.resume(returning: tell(device: device, server: server, mesh: mesh)) }
+            let thread = Thread {
+                continuation.resume(returning: tell(device: device, server: NameServer.address, mesh: mesh))
+            }
             thread.name = "postern-resolver"
             thread.start()
         }

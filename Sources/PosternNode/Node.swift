@@ -79,6 +79,7 @@ package actor Node {
     /// Answers programs of this machine for the names of the mesh.
     let names = NameServer()
     var namesProblem: String?
+    var resolverProblem: String?
     var planner: Planner
     var reconciler: Reconciler
     private var events: EventStream
@@ -161,7 +162,7 @@ extension Node {
                 isTimeKnown: trustedNow != nil)
         alarm.set(plan.nextChange)
         lastGranted.merge(before.filter { plan.grantedNodes[$0.key] == nil }) { $1 }
-        names.show(map)
+        names.show(isDown ? nil : map.flatMap { clock.bootTime(of: $0.validUntil) > .now() ? $0 : nil })
         let found =
             plan.problems.map { Problem(device: nil, text: $0) }
             + reconciler.apply(plan, places: sessions.mapValues(\.place), scope: scope)

@@ -113,7 +113,7 @@ extension Planner {
             peers[session.key] = peer(at: session.offset, endpoint: nil, pool: view.map.pool)
         }
         for other in view.neighbours {
-            peers[other.key] = peer(at: other.offset, endpoint: other.endpoints.first, pool: view.map.pool)
+            peers[other.key] = peer(at: other.offset, endpoint: place(of: other, on: node.device), pool: view.map.pool)
         }
         return DevicePlan(
             owner: .node,
@@ -127,13 +127,16 @@ extension Planner {
         var peers: [WireGuardPublicKey: PeerConfiguration] = [:]
         for name in view.grantedNodes(of: session.agent) {
             guard let node = view.map.nodes[name] else { continue }
-            let place = endpoints.endpoint(of: .init(device: local.device, key: node.key), offering: node.endpoints)
-            peers[node.key] = peer(at: node.offset, endpoint: place, pool: view.map.pool)
+            peers[node.key] = peer(at: node.offset, endpoint: place(of: node, on: local.device), pool: view.map.pool)
         }
         return DevicePlan(
             owner: .session(session.id),
             configuration: try DeviceConfiguration(privateKey: local.key, listenPort: local.port, peers: peers),
             identity: try identity(.session, session.peer, session.offset, view.map.pool))
+    }
+
+    private func place(of node: NetworkMap.Node, on device: DeviceName) -> Endpoint? {
+        endpoints.endpoint(of: .init(device: device, key: node.key), offering: node.endpoints)
     }
 
     private func peer(at offset: MeshOffset, endpoint: Endpoint?, pool: AddressPool) -> PeerConfiguration {
