@@ -5,22 +5,16 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/lib/mesh.sh
 source scripts/lib/mesh.sh
 
-failures=0
-fact() {
-    local sentence=$1
-    shift
-    if "$@"; then echo "ok - $sentence"; else
-        failures=$((failures + 1))
-        echo "not ok - $sentence"
-    fi
-}
+# shellcheck source=scripts/lib/facts.sh
+source scripts/lib/facts.sh
+
 exits() { # CODE COMMAND...
     local expected=$1 code=0
     shift
     "$@" >"$work/exits.out" 2>&1 || code=$?
     [[ $code -eq $expected ]] || { echo "# it exited with $code: $(head -c 600 "$work/exits.out")"; return 1; }
 }
-says() { # CODE TEXT COMMAND...: and these words
+tells() { # CODE TEXT COMMAND...: and these words
     local text=$2
     exits "$1" "${@:3}" && grep -qF -- "$text" "$work/exits.out" || { head -c 600 "$work/exits.out" | sed 's/^/# /'; return 1; }
 }
@@ -29,6 +23,20 @@ finds() { # NODE CHECK LEVEL: what doctor says
     jq -e --arg check "$2" --arg level "$3" '.findings | any(.check == $check and .level == $level)' "$work/doctor.json" \
         >/dev/null || { jq -c '.findings[] | select(.level != "ok")' "$work/doctor.json" | sed 's/^/# /'; return 1; }
 }
+# resolve NODE NAME: by the resolver of the C library, which is told to ask the node's daemon.
+resolve() {
+    lab exec "$1" -- unshare --mount bash -c 'mount --bind "$0" /etc/resolv.conf && exec timeout 5 getent ahosts "$1"' \
+        "$work/resolv.conf" "$2"
+}
+resolves() { # NODE NAME ADDRESS
+    resolve "$1" "$2" >"$work/resolve.out" && grep -q "^$3 " "$work/resolve.out" || { sed 's/^/# /' "$work/resolve.out"; return 1; }
+}
+mesh_address6() { status "$1" | jq -r .address6; }
+asked_at() { lab exec "$1" -- ss --no-header --udp --listening --numeric 'sport = :53' | awk '{ print $4 }'; }
+mtu_of() { lab exec "$1" -- ip -json link show "$2" | jq '.[0].mtu'; }
+mtu_is() { [[ $(mtu_of "$1" "$2") -eq $3 ]]; }
+reached_at() { postern get nodes --json | jq -e --arg node "$1" --arg place "$2" '.[] | select(.name == $node) | tostring | contains($place)' >/dev/null; }
+wireguard_key() { lab exec "$1" -- wg show "$(node_device "$1")" public-key; }
 device_exists() { lab exec "$1" -- ip link show "$(node_device "$1")" >/dev/null 2>&1; }
 whose() { on_node "$1" whois "$2" --json | jq -r "$3"; }
 
@@ -51,27 +59,41 @@ fact "the session's address is the agent's" test "$(whose node-a "${address_of[$
 fact "the far node knows it, too" test "$(whose node-b "${address_of[$one]}" '.[0].session')" == "$one"
 fact "with its owner" test "$(whose node-b "${address_of[$one]}" '.[0].owner')" == ana
 fact "a service's name means its node" test "$(whose node-a "ledger.$mesh" '.[0].node')" == node-b
-fact "who is nobody is not found" says 1 'nobody that node `node-a` deals with' on_node node-a whois nobody-knows
+fact "who is nobody is not found" tells 1 'nobody that node `node-a` deals with' on_node node-a whois nobody-knows
 
 echo "# does it answer"
-fact "a granted service is reached by ping" says 0 '2 of 2 answered (TCP port 8081, as agent `one`)' \
+fact "a granted service is reached by ping" tells 0 '2 of 2 answered (TCP port 8081, as agent `one`)' \
     on_node node-a ping ledger --count 2
 fact "and the tunnel's handshake is told" grep -q 'last handshake [0-9]' "$work/exits.out"
 fact "a service that nobody here is granted is not tried, and that is said" \
-    says 2 'no session of this node is granted service `ledger`' on_node node-b ping ledger
-fact "what is not there is not pinged" says 1 'no node or service' on_node node-a ping nobody-knows
+    tells 2 'no session of this node is granted service `ledger`' on_node node-b ping ledger
+fact "what is not there is not pinged" tells 1 'no node or service' on_node node-a ping nobody-knows
+
+echo "# names"
+echo 'nameserver 127.47.47.53' >"$work/resolv.conf"
+fact "a program of the node finds a service by its name" resolves node-a "ledger.$mesh" "$address_b"
+fact "also by IPv6" resolves node-a "ledger.$mesh" "$(mesh_address6 node-b)"
+fact "and a node" resolves node-a "node-b.node.$mesh" "$address_b"
+fact "a name that is none is unknown, at once" exits 2 resolve node-a "nobody.$mesh"
+fact "nobody but this machine can ask" test "$(asked_at node-a)" == 127.47.47.53:53
+
+echo "# another key"
+old_key=$(wireguard_key node-b)
+fact "root exchanges a node's key" tells 0 "this node's WireGuard key is now" on_node node-b node rotate
+fact "the device has it" not test "$(wireguard_key node-b)" == "$old_key"
+fact "and a session reaches the service as before" wait_until 10 ledger_answers "$one"
 
 echo "# doctor"
 fact "node-a is without a problem" exits 0 on_node node-a doctor
 fact "on node-b the ledger listens past the mesh, and doctor says so" finds node-b service warning
 fact "the coordinator's address is tried" finds node-b coordinator ok
-fact "a node without its daemon has a problem" says 1 'does not answer' \
+fact "a node without its daemon has a problem" tells 1 'does not answer' \
     env POSTERN_SOCKET=/nowhere.sock scripts/lab exec node-a -- "$bin/postern" doctor
 
 echo "# down and up"
 as_nobody() { POSTERN_SOCKET=$(node_socket node-a) in_node_a setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/postern" "$@"; }
-fact "only root takes the mesh down" says 1 'only root may take the mesh down' as_nobody down
-fact "root does" says 0 'the mesh is down here' on_node node-a down
+fact "only root takes the mesh down" tells 1 'only root may take the mesh down' as_nobody down
+fact "root does" tells 0 'the mesh is down here' on_node node-a down
 fact "the device is gone" not device_exists node-a
 fact "and the session with it" wait_until 5 test ! -e "/proc/${process_of[$one]}"
 run_agent one true
@@ -85,12 +107,12 @@ is_down() { status node-a 2>/dev/null | jq -e '.isDown' >/dev/null; }
 fact "a restart remembers it" wait_until 10 is_down
 fact "and makes no device" not device_exists node-a
 fact "doctor says that it is down" finds node-a mesh warning
-fact "up brings it back" says 0 'is up:' on_node node-a up
+fact "up brings it back" tells 0 'is up:' on_node node-a up
 fact "with its device" device_exists node-a
 run_agent one curl --silent --max-time "$(patiently 5)" "http://ledger.$mesh:8081/"
 fact "and agents reach what they may" grep -q 'this is ledger' "$work/run.out"
 fact "up without anything to do is done" exits 0 on_node node-a up
-fact "a token on a machine that has joined is refused" says 1 'already node' \
+fact "a token on a machine that has joined is refused" tells 1 'already node' \
     on_node node-a up --token-file "$work/node-a.token" --name node-a
 
 echo "# a machine that joins by its daemon"
@@ -98,16 +120,22 @@ postern join-token create --node node-c --output "$work/node-c.token" >/dev/null
 start "$work/node-c.log" scripts/lab exec coordinator -- "$bin/posternd" run --state "$work/node-c" \
     --socket "$work/node-c.sock" --bpffs "$(node_bpffs coordinator)" --device ptc
 on_c() { POSTERN_SOCKET=$work/node-c.sock lab exec coordinator -- "$bin/postern" "$@"; }
-fact "its daemon waits for a token" wait_until 10 says 1 'has not joined a mesh' on_c status
-fact "a token lets it join, and it is up" says 0 'is up:' on_c up --token-file "$work/node-c.token"
+fact "its daemon waits for a token" wait_until 10 tells 1 'has not joined a mesh' on_c status
+fact "a token lets it join, and it is up" tells 0 'is up:' on_c up --token-file "$work/node-c.token"
 fact "under the name in the token" test "$(on_c status --json | jq -r .node)" == node-c
 fact "the coordinator knows where it is reached" \
     grep -q "$(underlay_address coordinator):51820" <(postern get nodes)
+fact "its packets fit into the underlay's" mtu_is coordinator ptc 1440
+lab exec coordinator -- ip link set lab-coordinator mtu 1400
+fact "also when the underlay changes" wait_until 10 mtu_is coordinator ptc 1340
+lab exec coordinator -- ip link set lab-coordinator mtu 1500
+lab exec coordinator -- ip address add 198.51.100.7/24 dev lab-coordinator
+fact "and a new address is told to the coordinator" wait_until 10 reached_at node-c 198.51.100.7:51820
 kill "$pid"
 
 echo "# packets"
-fact "packets are told in words, with what they rise by" says 0 'PER SECOND' on_node node-a status --packets
+fact "packets are told in words, with what they rise by" tells 0 'PER SECOND' on_node node-a status --packets
 fact "wrong usage of the daemons is an error like any other" exits 1 "$bin/posternd" run --no-such-option
 fact "of all of them" exits 1 "$bin/postern-coordinator" serve --no-such-option
 
-[[ $failures -eq 0 ]]
+all_facts_hold
