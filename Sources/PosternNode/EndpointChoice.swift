@@ -7,7 +7,8 @@ package import WireGuard
 /// A peer names several, in its own order. The first to be tried is the best of them for this machine; one from which
 /// nothing comes for 5 s of sending, after which WireGuard itself makes its next try, gives way to the next one, round
 /// and round. Once something has come, what the peer's own packets teach WireGuard counts, for it may roam; a
-/// peer that then falls silent for 15 s of sending is looked for anew, first where it last was.
+/// peer that then falls silent for 15 s of sending is looked for anew, first where it last was. Where it answered one
+/// device, the others look first: a session that begins does not try in vain what another has tried.
 package struct EndpointChoice: Sendable {
     /// A peer of one device: each device has a socket of its own, and so its own way to the peer.
     package struct Peer: Hashable, Sendable {
@@ -43,6 +44,8 @@ package struct EndpointChoice: Sendable {
 
     private var underlay: Underlay
     private var peers: [Peer: Progress] = [:]
+    /// Where each peer last answered, whichever device.
+    private var places: [WireGuardPublicKey: Endpoint] = [:]
 
     package init() { underlay = Underlay(addresses: []) }
     init(underlay: Underlay) { self.underlay = underlay }
@@ -51,15 +54,16 @@ package struct EndpointChoice: Sendable {
     package func endpoint(of peer: Peer, offering offered: [Endpoint]) -> Endpoint? {
         let progress = peers[peer]
         if let settled = progress?.settled { return settled }
-        let candidates = underlay.candidates(among: offered, answered: progress?.answered)
+        let candidates = underlay.candidates(among: offered, answered: progress?.answered ?? places[peer.key])
         return candidates.isEmpty ? nil : candidates[(progress?.turn ?? 0) % candidates.count]
     }
 
     /// Takes up what WireGuard says of a peer, every few seconds.
     mutating func hear(of peer: Peer, _ report: Report, at now: BootTime) {
         guard var progress = peers[peer] else {
-            let isHeard = report.receivedBytes > 0 && report.endpoint != nil
-            peers[peer] = Progress(last: report, since: now, settled: isHeard ? report.endpoint : nil)
+            let settled = report.receivedBytes > 0 ? report.endpoint : nil
+            peers[peer] = Progress(last: report, since: now, settled: settled)
+            if let settled { places[peer.key] = settled }
             return
         }
         // A device that was made anew counts from zero.
@@ -67,7 +71,7 @@ package struct EndpointChoice: Sendable {
         let before = isNew ? Report(endpoint: nil, sentBytes: 0, receivedBytes: 0) : progress.last
         progress.last = report
         if let endpoint = report.endpoint, report.receivedBytes > before.receivedBytes {
-            (progress.settled, progress.answered) = (endpoint, endpoint)
+            (progress.settled, progress.answered, places[peer.key]) = (endpoint, endpoint, endpoint)
             (progress.turn, progress.since) = (0, now)
         } else if report.sentBytes <= before.sentBytes {
             progress.since = now
@@ -89,8 +93,11 @@ package struct EndpointChoice: Sendable {
         }
     }
 
-    /// Forgets all but these peers.
-    mutating func keep(_ kept: Set<Peer>) { peers = peers.filter { kept.contains($0.key) } }
+    /// Forgets all but these peers, and where those were that the mesh does not know.
+    mutating func keep(_ kept: Set<Peer>, known: Set<WireGuardPublicKey>) {
+        peers = peers.filter { kept.contains($0.key) }
+        places = places.filter { known.contains($0.key) }
+    }
 }
 
 extension Underlay {

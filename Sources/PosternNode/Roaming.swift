@@ -68,7 +68,7 @@ extension Node {
                 planner.endpoints.hear(of: peer, report, at: now)
             }
         }
-        planner.endpoints.keep(kept)
+        planner.endpoints.keep(kept, known: Set(map?.nodes.values.map(\.key) ?? []))
     }
 }
 

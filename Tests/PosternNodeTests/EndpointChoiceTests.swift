@@ -124,8 +124,20 @@ import WireGuard
         var choice = EndpointChoice(underlay: try underlay(("192.0.2.1", 24)))
         choice.hear(of: peer, report(second, sent: 1, received: 1), at: Self.at(0))
         #expect(choice.endpoint(of: peer, offering: offered) == second)
-        choice.keep([])
+        choice.keep([], known: [])
         #expect(choice.endpoint(of: peer, offering: offered) == first)
+    }
+
+    @Test func `another device tries first where the peer answered this one`() throws {
+        let other = EndpointChoice.Peer(device: try #require(DeviceName("pt1")), key: peer.key)
+        var choice = EndpointChoice(underlay: try underlay(("192.0.2.1", 24)))
+        choice.hear(of: peer, report(second, sent: 148), at: Self.at(0))
+        #expect(choice.endpoint(of: other, offering: offered) == first)
+        choice.hear(of: peer, report(second, sent: 148, received: 92), at: Self.at(5))
+        #expect(choice.endpoint(of: other, offering: offered) == second)
+        choice.keep([], known: [peer.key])
+        #expect(choice.endpoint(of: other, offering: offered) == second, "also when the first has gone")
+        #expect(choice.endpoint(of: other, offering: [first, third]) == first, "as long as the peer offers it")
     }
 }
 
