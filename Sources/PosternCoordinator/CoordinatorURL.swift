@@ -9,30 +9,40 @@ package struct CoordinatorURL: Equatable, Sendable, CustomStringConvertible {
     package init?(_ text: String) {
         let scheme = "https://"
         guard text.hasPrefix(scheme) else { return nil }
-        let parts = text.dropFirst(scheme.count).split(separator: ":", omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), let host = try? ServerHost(String(parts[0])),
-            let port = parts.count == 2 ? Port(String(parts[1])) : Port(rawValue: 443)
-        else { return nil }
+        let (name, number) = splitPort(text.dropFirst(scheme.count))
+        guard let host = try? ServerHost(name), let port = number.map({ Port($0) }) ?? Port(rawValue: 443) else {
+            return nil
+        }
         (self.host, self.port) = (host, port)
     }
 
     package var description: String { "https://\(host):\(port)" }
 }
 
-/// Where a coordinator listens: `ADDRESS:PORT`; port 0 lets the system choose one.
+/// Where a coordinator listens: `ADDRESS:PORT`, with IPv6 in brackets; port 0 lets the system choose one.
 package struct ListenAddress: Equatable, Sendable, CustomStringConvertible {
-    package let address: IPv4Address
+    package let address: IPAddress
     package let port: UInt16
 
     package init?(_ text: String) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = IPv4Address(String(parts[0])), let port = UInt16(parts[1]) else {
+        let (name, number) = splitPort(text[...])
+        guard case .ip(let address) = try? ServerHost(name), let port = number.flatMap({ UInt16($0) }) else {
             return nil
         }
         (self.address, self.port) = (address, port)
     }
 
-    package var description: String { "\(address):\(port)" }
+    package var description: String { "\(ServerHost.ip(address)):\(port)" }
+
+    /// What answers there, once it is known which port the system chose.
+    package func url(port: Int) -> String { "https://\(ServerHost.ip(address)):\(port)" }
+}
+
+/// What stands before the port, and the port; the colons of an IPv6 address are within brackets.
+private func splitPort(_ text: Substring) -> (host: String, port: String?) {
+    let end = text.lastIndex(of: "]") ?? text.startIndex
+    guard let colon = text[end...].firstIndex(of: ":") else { return (String(text), nil) }
+    return (String(text[..<colon]), String(text[text.index(after: colon)...]))
 }
 
 /// Why a coordinator does not listen.

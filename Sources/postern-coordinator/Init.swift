@@ -41,7 +41,7 @@ struct Init: AsyncParsableCommand {
                   admin `\(admin)`   \(made.admin)
 
                 Next:
-                  1. Serve it:          postern-coordinator serve --state \(state.path) --listen 0.0.0.0:\(url.port)
+                  1. Serve it:          postern-coordinator serve --state \(state.path) --listen '[::]:\(url.port)'
                   2. Move the admin's file to the admin's machine, as ~/.config/postern/admin.json; it rules the mesh:
                                         \(state.adminFile)
                   3. For each machine:  postern join-token create --output FILE
@@ -55,7 +55,8 @@ private func adminName(_ text: String) throws -> UserName { try usage { try User
 
 private func coordinatorURL(_ text: String) throws -> CoordinatorURL {
     guard let url = CoordinatorURL(text) else {
-        throw ValidationError("`\(text)` is not https://HOST:PORT, with a DNS name or an IPv4 address")
+        throw ValidationError(
+            "`\(text)` is not https://HOST:PORT, with a DNS name, an IPv4 address, or an IPv6 address in brackets")
     }
     return url
 }

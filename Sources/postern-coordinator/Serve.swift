@@ -16,7 +16,9 @@ struct Serve: AsyncParsableCommand {
     var state: String
 
     @Option(
-        help: ArgumentHelp("The address and port to listen at: 0.0.0.0:8443.", valueName: "address:port"),
+        help: ArgumentHelp(
+            "The address and port to listen at: 0.0.0.0:8443 is every IPv4 address, [::]:8443 every address.",
+            valueName: "address:port"),
         transform: listenAddress)
     var listen: ListenAddress
 
@@ -30,7 +32,7 @@ struct Serve: AsyncParsableCommand {
             logger.logLevel = verbose ? .debug : .info
             let service = try await CoordinatorService(state: StateDirectory(state), listen: listen, logger: logger) {
                 port in
-                write("ready: https://\(listen.address):\(port)\n", to: STDOUT_FILENO)
+                write("ready: \(listen.url(port: port))\n", to: STDOUT_FILENO)
             }
             let group = ServiceGroup(
                 configuration: .init(
@@ -41,6 +43,8 @@ struct Serve: AsyncParsableCommand {
 }
 
 private func listenAddress(_ text: String) throws -> ListenAddress {
-    guard let address = ListenAddress(text) else { throw ValidationError("`\(text)` is not ADDRESS:PORT") }
+    guard let address = ListenAddress(text) else {
+        throw ValidationError("`\(text)` is not ADDRESS:PORT, such as 0.0.0.0:8443 or [::]:8443")
+    }
     return address
 }

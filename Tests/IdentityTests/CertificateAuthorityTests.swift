@@ -148,10 +148,10 @@ private let day = Duration.seconds(86_400)
         #expect(try nodeCertificate("web-1") != nodeCertificate("web-1"))
     }
 
-    @Test(arguments: ["192.0.2.1", "coordinator.acme.example", "localhost"])
+    @Test(arguments: ["192.0.2.1", "[2001:db8::1]", "coordinator.acme.example", "localhost"])
     func `a host is a name or an address`(text: String) throws { #expect(try ServerHost(text).description == text) }
 
-    @Test(arguments: ["", "::1", "[::1]", "1.2.3", "300.1.1.1", "Host", "a b", "a/b", "*.example", "-a"])
+    @Test(arguments: ["", "::1", "[::1", "[192.0.2.1]", "1.2.3", "300.1.1.1", "Host", "a b", "a/b", "*.example", "-a"])
     func `what is neither is no host`(text: String) {
         #expect(throws: IdentityError.self) { try ServerHost(text) }
     }

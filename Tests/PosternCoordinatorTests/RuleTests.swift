@@ -120,7 +120,7 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
         #expect(try AgentName("a/b/c").lineage.map(\.rawValue) == ["a/b/c", "a/b", "a"])
     }
 
-    @Test(arguments: ["https://127.0.0.1:8443", "https://coordinator.acme.example:1"])
+    @Test(arguments: ["https://127.0.0.1:8443", "https://coordinator.acme.example:1", "https://[2001:db8::1]:8443"])
     func `a coordinator's URL reads back as it was`(text: String) {
         #expect(CoordinatorURL(text)?.description == text)
     }
@@ -128,9 +128,19 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
     @Test(arguments: [
         "", "https://", "http://a:1", "https://a:0", "https://a:65536", "https://a:1/", "https://a:1/x",
         "https://a:1:2",
-        "https://u@a:1", "https://a?:1", "HTTPS://a:1", "https://[::1]:1", "https://a b:1",
+        "https://u@a:1", "https://a?:1", "HTTPS://a:1", "https://::1:1", "https://[::1", "https://[::1]1",
+        "https://[::1]:", "https://[fe80::1%eth0]:1",
+        "https://[127.0.0.1]:1", "https://a b:1",
     ])
     func `what is no coordinator's URL is refused`(text: String) { #expect(CoordinatorURL(text) == nil) }
+
+    @Test(arguments: ["0.0.0.0:8443", "[::]:8443", "[2001:db8::1]:0"])
+    func `where to listen reads back as it was`(text: String) {
+        #expect(ListenAddress(text)?.description == text)
+    }
+
+    @Test(arguments: ["", ":1", "::", "::1:8443", "[::1]", "127.0.0.1", "127.0.0.1:65536", "localhost:1"])
+    func `what is no address with a port is refused`(text: String) { #expect(ListenAddress(text) == nil) }
 
     @Test func `a token's secret prints as redacted, and no two are the same`() {
         let secrets = (0..<100).map { _ in TokenSecret() }

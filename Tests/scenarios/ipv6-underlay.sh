@@ -1,5 +1,5 @@
 #!/bin/bash
-# A mesh whose nodes reach each other over IPv6 alone; only the coordinator is asked over IPv4.
+# A mesh of machines that have IPv6 addresses and no others: the coordinator is asked, and nodes reach each other, over IPv6.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/lib/mesh.sh
@@ -9,30 +9,26 @@ source scripts/lib/facts.sh
 
 outer_packets() { count_packets "$work/underlay6.pcap" "$1"; }
 
-prepare_hosts() {
-    local node number=10
-    for node in $(nodes); do
-        wireguard_at[$node]=2001:db8::$number
-        lab exec "$node" -- ip address add "2001:db8::$number/64" dev "lab-$node" nodad
-        # WireGuard's packets over IPv4 go nowhere, so that none can help.
-        lab exec "$node" -- nft add table ip no4
-        lab exec "$node" -- nft add chain ip no4 out '{ type filter hook output priority 0; }'
-        lab exec "$node" -- nft add rule ip no4 out udp dport 51820 drop
-        number=$((number + 1))
-    done
+has_no_ipv4() { # HOST: not counting the loopback, and what the mesh brings
+    [[ -z "$(lab exec "$1" -- ip -4 -oneline address show dev "lab-$1")" ]]
 }
 
 build_programs
 trap mesh_down EXIT
-standard_mesh
+standard_mesh --ipv6-only
 capture underlay "$work/underlay6.pcap" any 'ip or ip6'
 underlay_capture=$pid
 start_session one sleep 600
 one=$session
+fact "the hosts have no IPv4 address" has_no_ipv4 coordinator
+fact "nor have the nodes" has_no_ipv4 node-a
 fact "two nodes join" nodes_are_known
+fact "by a coordinator at an IPv6 address" grep -qF "https://[2001:db8::1]:8443" "$work/coordinator.log"
+fact "which they name" test "$(status node-a | jq -r .coordinatorURL)" = 'https://[2001:db8::1]:8443'
+fact "and doctor reaches" grep -q '2001:db8::1.*answers' <(on_node node-a doctor)
 fact "the ledger answers" ledger_answers "$one"
 fact "the vault does not" vault_is_silent "$one"
-fact "node-b sends to the IPv6 address" endpoint_is_at "$one" "${wireguard_at[node-a]}"
+fact "node-b sends to the IPv6 address" endpoint_is_at "$one" "$(underlay_address node-a)"
 download_starts "$one"
 fact "a download comes whole" download_is_whole
 run_agent one curl --silent --show-error --max-time "$(patiently 5)" "http://ledger.$mesh:8081/"
