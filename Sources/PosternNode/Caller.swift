@@ -9,22 +9,18 @@ package struct Caller: Equatable, Sendable {
 
     /// Reads the caller, and refuses one from inside a session or a container: its network, pid and user namespaces
     /// must be the daemon's own.
-    ///
-    /// A pid can be given again while we look, so the connection's own pidfd is asked whether that one still lives.
     init(of connection: LocalConnection) throws(NodeError) {
         var peer = pt_peer()
         let status = unsafe pt_unix_peer(connection.descriptor, &peer)
         guard status >= 0 else { throw NodeError("the kernel does not say who asks: \(errorText(-status))") }
         (pid, uid, gid) = (peer.pid, peer.uid, peer.gid)
-        let pidfd = pt_unix_peer_pidfd(connection.descriptor)
-        guard pidfd >= 0 else { throw NodeError("the kernel does not say which process asks: \(errorText(-pidfd))") }
-        defer { close(pidfd) }
-        for (file, kind) in [("net", "network"), ("pid", "process"), ("user", "user")] {
-            guard let own = namespace(file, of: "self"), own == namespace(file, of: "\(pid)") else {
-                throw NodeError("posternd answers only processes in its own \(kind) namespace")
+        try connection.peer.get().check { pid throws(NodeError) in
+            for (file, kind) in [("net", "network"), ("pid", "process"), ("user", "user")] {
+                guard let own = namespace(file, of: "self"), own == namespace(file, of: "\(pid)") else {
+                    throw NodeError("posternd answers only processes in its own \(kind) namespace")
+                }
             }
         }
-        guard pt_pidfd_signal(pidfd, 0) >= 0 else { throw NodeError("the process that asked has ended") }
     }
 }
 

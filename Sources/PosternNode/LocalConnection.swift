@@ -12,6 +12,8 @@ package final class LocalConnection: Sendable {
     }
 
     let descriptor: Int32
+    /// Who connected, or why nobody can tell.
+    let peer: Result<PeerProcess, NodeError>
     /// Ends when the caller hangs up.
     package let requests: AsyncStream<Received>
     private let continuation: AsyncStream<Received>.Continuation
@@ -24,8 +26,9 @@ package final class LocalConnection: Sendable {
     }
 
     /// Takes over a descriptor that was just accepted.
-    init(descriptor: Int32) {
+    init(descriptor: Int32, evidence: PeerEvidence) {
         self.descriptor = descriptor
+        peer = Result { () throws(NodeError) in try PeerProcess(of: descriptor, evidence: evidence) }
         (requests, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)

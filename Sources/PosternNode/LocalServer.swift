@@ -8,11 +8,14 @@ package struct LocalServer: Sendable {
     package let path: String
     private let listener: Int32
     private let patience: Duration
+    private let evidence: PeerEvidence
 
     /// Binds the socket, in place of one that a daemon before this left behind. Who asks nothing for as long as
     /// `patience` is sent away.
-    package init(path: String, patience: Duration = .seconds(10)) throws(NodeError) {
-        (self.path, self.patience) = (path, patience)
+    package init(
+        path: String, patience: Duration = .seconds(10), evidence: PeerEvidence = .kernel
+    ) throws(NodeError) {
+        (self.path, self.patience, self.evidence) = (path, patience, evidence)
         listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard listener >= 0 else { throw NodeError("cannot make a socket: \(errorText())") }
         var address = sockaddr_un()
@@ -39,11 +42,11 @@ package struct LocalServer: Sendable {
         let stop = try StopSignal()
         let (connections, continuation) = AsyncStream.makeStream(
             of: LocalConnection.self, bufferingPolicy: .bufferingOldest(Reception.places))
-        let (listener, path, patience) = (listener, path, patience)
+        let (listener, path, patience, evidence) = (listener, path, patience, evidence)
         await withDiscardingTaskGroup { group in
             group.addTask {
                 await onThread("postern-local", stop: stop) {
-                    var reception = Reception(listener: listener, stop: stop, patience: patience)
+                    var reception = Reception(listener: listener, stop: stop, patience: patience, evidence: evidence)
                     reception.run { continuation.yield($0) }
                     continuation.finish()
                     close(listener)

@@ -10,6 +10,7 @@ struct Reception {
     private let listener: Int32
     private let stop: StopSignal
     private let patience: Duration
+    private let evidence: PeerEvidence
     private var guests: [Guest] = []
     /// Off for a moment when this process has no descriptor left: the listener would stay readable and the loop spin.
     private var isListening = true
@@ -20,8 +21,8 @@ struct Reception {
         let since: BootTime
     }
 
-    init(listener: Int32, stop: StopSignal, patience: Duration) {
-        (self.listener, self.stop, self.patience) = (listener, stop, patience)
+    init(listener: Int32, stop: StopSignal, patience: Duration, evidence: PeerEvidence) {
+        (self.listener, self.stop, self.patience, self.evidence) = (listener, stop, patience, evidence)
     }
 
     /// Whether there is a place for one more, beside those whose users these are.
@@ -60,7 +61,7 @@ struct Reception {
             isListening = errno != EMFILE && errno != ENFILE
             return
         }
-        let connection = LocalConnection(descriptor: descriptor)
+        let connection = LocalConnection(descriptor: descriptor, evidence: evidence)
         let uid = Caller.uid(of: descriptor)
         guard Self.hasPlace(for: uid, beside: guests.map(\.uid)) else {
             connection.refuse("posternd has no place left for another caller: try again")

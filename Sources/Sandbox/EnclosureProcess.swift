@@ -60,7 +60,7 @@ package final class EnclosureProcess: Sendable {
     }
 
     /// Field 22 of `/proc/PID/stat`; nil when there is no such process, or it has ended.
-    static func startTime(of pid: Int32) -> UInt64? {
+    package static func startTime(of pid: Int32) -> UInt64? {
         guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return nil }
         // The name of the program is in parentheses and may hold anything, so fields count from the last one.
         let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")

@@ -22,6 +22,9 @@ struct Guest: ~Copyable {
         guard result == 0 else { throw TestError("cannot connect: \(errno)") }
     }
 
+    /// Takes over a connection that another process made.
+    init(owning descriptor: Int32) { self.descriptor = descriptor }
+
     deinit { close(descriptor) }
 
     borrowing func send(_ bytes: [UInt8], descriptors: [Int32] = []) throws {
