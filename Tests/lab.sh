@@ -232,14 +232,14 @@ other_networks() {
     lab down >/dev/null
     fact 'a router for a host that is none is refused' exits 2 lab up --nat node-z
     fact 'a lab with a node behind a router comes up' lab up --nat node-a
-    fact 'the node has an address of its own network' json_is '.hosts[] | select(.name == "node-a") | .address' 198.51.100.10
+    fact 'the node has an address of its own network' json_is '.hosts[] | select(.name == "node-a") | .address' 192.168.77.10
     background scripts/lab exec node-b -- python3 -c "
 import socket
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('192.0.2.11', 7000)); s.listen()
 while True:
     c, peer = s.accept(); c.sendall(peer[0].encode() + b'\\n'); c.close()"
     fact 'others see the address of the router' eventually says 192.0.2.2 lab exec node-a -- timeout 3 bash -c 'cat </dev/tcp/192.0.2.11/7000'
-    fact 'the node is not reached from outside' not reaches node-b 198.51.100.10
+    fact 'the node is not reached from outside' not reaches node-b 192.168.77.10
     lab down >/dev/null
     fact 'and all of that goes' nothing_left
 }

@@ -42,7 +42,7 @@ package struct EndpointChoice: Sendable {
     /// When WireGuard itself gives up a peer that is silent (its whitepaper, §6.5: 10 s and 5 s).
     static let silence = Duration.seconds(15)
 
-    private var underlay: Underlay
+    private(set) var underlay: Underlay
     private var peers: [Peer: Progress] = [:]
     /// Where each peer last answered, whichever device.
     private var places: [WireGuardPublicKey: Endpoint] = [:]
@@ -129,7 +129,8 @@ extension Underlay {
         }
     }
 
-    private func isNeighbour(_ address: IPAddress) -> Bool {
+    /// Whether an address is in a network that we are in ourselves.
+    func isNeighbour(_ address: IPAddress) -> Bool {
         let bits = address.bytes.count * 8
         guard let host = IPPrefix(address, length: bits) else { return false }
         return addresses.contains { $0.network.length > 0 && $0.network.length < bits && $0.network.overlaps(host) }

@@ -116,7 +116,8 @@ package actor Node {
             anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), root: root)
         records = try SessionRecords(below: state)
         reconciler = try Reconciler(backend: backend, pins: PinPaths(root: configuration.bpffs))
-        planner = Planner(node: local, numbering: Numbering(adopting: reconciler.tableSet))
+        planner = Planner(
+            node: local, numbering: Numbering(adopting: reconciler.tableSet), keepalive: configuration.keepalive)
         events = try reconciler.events()
         // Last, because a client that was made must be shut down.
         client = try CoordinatorClient(
@@ -145,9 +146,7 @@ extension Node {
     /// Another WireGuard key for the node's own device.
     func switchKey(to key: WireGuardPrivateKey) {
         local = LocalNode(name: local.name, device: local.device, key: key, port: local.port)
-        let endpoints = planner.endpoints
-        planner = Planner(node: local, numbering: planner.numbering)
-        planner.endpoints = endpoints
+        planner.node = local
     }
 
     /// Plans and brings the machine to the plan.

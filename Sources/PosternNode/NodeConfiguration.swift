@@ -11,9 +11,13 @@ package struct NodeConfiguration: Sendable {
     package var device: DeviceName
     /// The program that is PID 1 of each session.
     package var sessionProgram: String
+    package var keepalive: Keepalive
 
-    package init(stateDirectory: String, socket: String, bpffs: String, device: DeviceName, sessionProgram: String) {
+    package init(
+        stateDirectory: String, socket: String, bpffs: String, device: DeviceName, sessionProgram: String,
+        keepalive: Keepalive = .automatic
+    ) {
         (self.stateDirectory, self.socket, self.bpffs) = (stateDirectory, socket, bpffs)
-        (self.device, self.sessionProgram) = (device, sessionProgram)
+        (self.device, self.sessionProgram, self.keepalive) = (device, sessionProgram, keepalive)
     }
 }

@@ -11,16 +11,18 @@ import WireGuard
 ///
 /// Whatever is missing or does not fit means that there is less in the plan, never more.
 package struct Planner: Sendable {
-    package let node: LocalNode
+    /// Changes when its WireGuard key does.
+    package var node: LocalNode
     /// Stays from plan to plan, so that an update touches only what changed.
     package private(set) var numbering: Numbering
     /// What policy says is asked again only where it may be otherwise.
     private var known = KnownGrants()
     /// By which endpoint each peer is tried.
     package var endpoints = EndpointChoice()
+    private let keepalive: Keepalive
 
-    package init(node: LocalNode, numbering: Numbering = Numbering()) {
-        (self.node, self.numbering) = (node, numbering)
+    package init(node: LocalNode, numbering: Numbering = Numbering(), keepalive: Keepalive = .automatic) {
+        (self.node, self.numbering, self.keepalive) = (node, numbering, keepalive)
     }
 
     /// The plan for a map at a moment. A map that has run out, or that does not hold this node, plans nothing.
@@ -127,7 +129,12 @@ extension Planner {
         var peers: [WireGuardPublicKey: PeerConfiguration] = [:]
         for name in view.grantedNodes(of: session.agent) {
             guard let node = view.map.nodes[name] else { continue }
-            peers[node.key] = peer(at: node.offset, endpoint: place(of: node, on: local.device), pool: view.map.pool)
+            let place = place(of: node, on: local.device)
+            var configuration = peer(at: node.offset, endpoint: place, pool: view.map.pool)
+            // What the far node sends after a silence must still find the way in. Nodes among themselves need none: who
+            // has something to say to the other speaks first.
+            configuration.keepalive = place.flatMap { keepalive.interval(towards: $0, from: endpoints.underlay) }
+            peers[node.key] = configuration
         }
         return DevicePlan(
             owner: .session(session.id),

@@ -75,6 +75,15 @@ struct Underlay: Equatable, Sendable {
     }
 }
 
+extension UnderlayAddress {
+    /// Whether it means another machine in every network.
+    var isPrivate: Bool { Underlay.isPrivate(address) }
+}
+
+extension Underlay {
+    fileprivate static func isPrivate(_ address: IPAddress) -> Bool { Reach(address, pool: nil) == .inside }
+}
+
 extension [UInt64] {
     fileprivate static func < (left: Self, right: Self) -> Bool { left.lexicographicallyPrecedes(right) }
 }

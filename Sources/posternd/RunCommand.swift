@@ -34,6 +34,13 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "What carries WireGuard, `kernel` or `userspace`. Default: the kernel where it can.")
     var wireguard: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Whether sessions keep their flows alive in routers and firewalls, by a packet every 25 s of silence: "
+                + "`always`, `never`, or `automatic`: where this machine has private addresses alone.",
+            valueName: "when"))
+    var keepalive = "automatic"
+
     func run() async throws {
         try await reportingErrors {
             guard geteuid() == 0 else { throw NodeError("posternd needs root: it makes devices and namespaces") }
@@ -44,7 +51,8 @@ struct RunCommand: AsyncParsableCommand {
             let log = Logger(label: "posternd")
             let configuration = NodeConfiguration(
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
-                sessionProgram: try sessionProgram ?? programBeside("postern-session"))
+                sessionProgram: try sessionProgram ?? programBeside("postern-session"),
+                keepalive: try chosenKeepalive())
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let directory = try StateDirectory(path: state)
@@ -63,6 +71,14 @@ struct RunCommand: AsyncParsableCommand {
             log.info("posternd serves \(socket)")
             try await run(service, log)
         }
+    }
+
+    private func chosenKeepalive() throws -> Keepalive {
+        guard let keepalive = Keepalive(rawValue: keepalive) else {
+            let known = Keepalive.allCases.map { "`\($0)`" }.joined(separator: ", ")
+            throw NodeError("--keepalive is one of \(known), not `\(keepalive)`")
+        }
+        return keepalive
     }
 
     private func chosenBackend() throws -> BackendKind? {

@@ -26,6 +26,8 @@ comes_from_ports() { # SESSION FIRST LAST
     [[ $port -ge $2 && $port -le $3 ]]
 }
 
+keepalive_of() { in_session "$1" wg show "${device_of[$1]}" persistent-keepalive | cut -f 2; }
+
 build_programs
 trap mesh_down EXIT
 standard_mesh --nat node-a
@@ -38,6 +40,7 @@ fact "its session reaches the ledger" wait_until 5 ledger_answers "$one"
 fact "and not the vault" vault_is_silent "$one"
 fact "node-b knows the router's address alone" endpoint_is_at "$one" "$(underlay_address nat)"
 fact "and the port that it gave" comes_from_ports "$one" 20000 20999
+fact "the session speaks after 25 s of silence at the latest, so that routers remember it" test "$(keepalive_of "$one")" = 25
 download_starts "$one"
 fact "a download comes whole" download_is_whole
 
