@@ -39,10 +39,10 @@ extension Node {
         guard let policy else {
             throw NodeError("this node has no policies that can be read: nothing is allowed")
         }
-        guard map?.services[service] != nil else {
-            let reason = "no agent of this node can be granted a service of that name, if there is one"
+        guard let map else { throw NodeError("this node has no map of the mesh yet: nothing is allowed") }
+        if let stranger = stranger(agent, service, to: map) {
             return Explanation(
-                allowed: false, text: "denied: agent `\(agent)` may not connect to service `\(service)`: \(reason)",
+                allowed: false, text: "denied: agent `\(agent)` may not connect to service `\(service)`: \(stranger)",
                 policies: [])
         }
         let now = trustedNow
@@ -51,5 +51,23 @@ extension Node {
             allowed: decision.isAllowed,
             text: policy.explain(agent: agent, action: .connect, service: service, now: now),
             policies: decision.policies)
+    }
+    /// What of a question this node is not told of: its map holds what its agents may be granted, and no more.
+    private func stranger(_ agent: AgentName, _ service: ServiceName, to map: NetworkMap) -> String? {
+        if map.agents[agent] == nil {
+            return """
+                no agent `\(agent)` that this node deals with is known here
+                  it does not exist, or may not be launched on this node: `postern get agents` tells
+                """
+        }
+        if map.services[service] == nil {
+            return """
+                no service `\(service)` that an agent of this node may reach is known here
+                  it does not exist, or no policy grants it to any of them: `postern get services` tells
+                  to allow it, add: permit (principal == Agent::"\(agent)", action == Action::"connect", resource == \
+                Service::"\(service)");
+                """
+        }
+        return nil
     }
 }
