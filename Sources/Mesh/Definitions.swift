@@ -22,20 +22,39 @@ package struct AgentDefinition: Codable, Equatable, Sendable {
 package enum ServiceProtocol: String, Codable, Sendable, CaseIterable {
     case tcp
     case udp
+    /// Echo requests: what answers them is the node itself.
+    case icmp
+
+    /// What carries it in packets.
+    package var transport: TransportProtocol {
+        switch self {
+        case .tcp: .tcp
+        case .udp: .udp
+        case .icmp: .icmp
+        }
+    }
 }
 
 /// What an admin says of a service: where it answers.
 package struct ServiceDefinition: Codable, Equatable, Sendable {
     package var name: ServiceName
     package var node: NodeName
-    package var `protocol`: ServiceProtocol
-    package var port: Port
+    package let `protocol`: ServiceProtocol
+    /// Where it listens; nil for `icmp`, which knows no ports, and only for that.
+    package let port: Port?
     package var tags: Set<TagName>
 
+    /// What listens at a port; `icmp` does not, and drops it.
     package init(
         name: ServiceName, node: NodeName, protocol: ServiceProtocol, port: Port, tags: Set<TagName> = []
     ) {
-        (self.name, self.node, self.protocol, self.port, self.tags) = (name, node, `protocol`, port, tags)
+        (self.name, self.node, self.protocol, self.tags) = (name, node, `protocol`, tags)
+        self.port = `protocol` == .icmp ? nil : port
+    }
+
+    /// A node's answers to echo requests.
+    package init(echoOf node: NodeName, name: ServiceName, tags: Set<TagName> = []) {
+        (self.name, self.node, self.protocol, self.port, self.tags) = (name, node, .icmp, nil, tags)
     }
 }
 
@@ -69,12 +88,25 @@ extension AgentDefinition {
 extension ServiceDefinition {
     private enum CodingKeys: CodingKey { case name, node, `protocol`, port, tags }
 
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(ServiceName.self, forKey: .name)
+        node = try container.decode(NodeName.self, forKey: .node)
+        `protocol` = try container.decode(ServiceProtocol.self, forKey: .protocol)
+        port = try container.decodeIfPresent(Port.self, forKey: .port)
+        tags = try container.decode(Set<TagName>.self, forKey: .tags)
+        guard (port == nil) == (`protocol` == .icmp) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .port, in: container, debugDescription: "`icmp` has no port, and all else has one")
+        }
+    }
+
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(name, forKey: .name)
         try container.encode(node, forKey: .node)
         try container.encode(`protocol`, forKey: .protocol)
-        try container.encode(port, forKey: .port)
+        try container.encodeIfPresent(port, forKey: .port)
         try container.encode(tags.sorted(), forKey: .tags)
     }
 }

@@ -74,7 +74,8 @@ struct RegistryView {
             headers: ["NAME", "NODE", "PROTOCOL", "PORT", "TAGS"],
             rows: registry.services.map {
                 [
-                    $0.name.description, $0.node.description, $0.protocol.rawValue, $0.port.description, list($0.tags),
+                    $0.name.description, $0.node.description, $0.protocol.rawValue, $0.port?.description ?? "-",
+                    list($0.tags),
                 ]
             })
     }

@@ -14,8 +14,10 @@ struct ServiceCommand: AsyncParsableCommand {
             discussion: """
                 The service itself need not change, but listen on its node's mesh address, or on all addresses.
 
-                Example:
+                Examples:
                   postern service add ledger --node node-b --port 8080 --tag prod
+                  postern service add resolver --node node-b --protocol udp --port 53
+                  postern service add echo-b --node node-b --protocol icmp
                 """)
 
         @Argument(help: "The service's name.", transform: name)
@@ -24,11 +26,16 @@ struct ServiceCommand: AsyncParsableCommand {
         @Option(help: ArgumentHelp("The node on which it answers.", valueName: "node"), transform: name)
         var node: NodeName
 
-        @Option(help: ArgumentHelp("The port on which it listens.", valueName: "port"), transform: portNumber)
-        var port: Port
+        @Option(
+            help: ArgumentHelp("The port on which it listens; `icmp` has none.", valueName: "port"),
+            transform: portNumber)
+        var port: Port?
 
         @Option(
-            name: .customLong("protocol"), help: ArgumentHelp("How it is spoken to: tcp.", valueName: "protocol"),
+            name: .customLong("protocol"),
+            help: ArgumentHelp(
+                "How it is spoken to: `tcp`, unless said; `udp`; or `icmp`: the node's answers to echo requests (ping).",
+                valueName: "protocol"),
             transform: protocolName)
         var serviceProtocol: ServiceProtocol = .tcp
 
@@ -37,9 +44,20 @@ struct ServiceCommand: AsyncParsableCommand {
 
         @OptionGroup var admin: AdminOptions
 
+        func validate() throws {
+            switch (serviceProtocol, port) {
+            case (.icmp, .some): throw ValidationError("`icmp` has no port: leave --port out")
+            case (.tcp, nil), (.udp, nil): throw ValidationError("--port is missing: on which port does it listen?")
+            default: break
+            }
+        }
+
         func run() async throws {
-            let definition = ServiceDefinition(
-                name: service, node: node, protocol: serviceProtocol, port: port, tags: Set(tag))
+            let definition =
+                if let port {
+                    ServiceDefinition(
+                        name: service, node: node, protocol: serviceProtocol, port: port, tags: Set(tag))
+                } else { ServiceDefinition(echoOf: node, name: service, tags: Set(tag)) }
             try await change([.service(definition)], as: admin, done: "service `\(service)` is defined")
         }
     }

@@ -53,11 +53,11 @@ extension Node {
     }
 
     private func service(at event: PacketEvent) -> ServiceName? {
-        guard let map, let port = event.destinationPort, let offset = offset(of: event.destination, in: map.pool) else {
-            return nil
-        }
-        return map.services.values.filter { $0.port == port && map.nodes[$0.node]?.offset == offset }
-            .map(\.name).min()
+        guard let map, let offset = offset(of: event.destination, in: map.pool) else { return nil }
+        return map.services.values.filter { service in
+            service.protocol.transport == event.transportProtocol && service.port == event.servicePort
+                && map.nodes[service.node]?.offset == offset
+        }.map(\.name).min()
     }
 
     private func offset(of address: PacketEvent.Address?, in pool: AddressPool) -> MeshOffset? {
@@ -70,6 +70,15 @@ extension Node {
 }
 
 extension PacketEvent {
+    /// The ICMP of either family is one.
+    fileprivate var transportProtocol: TransportProtocol? {
+        transport == Self.icmp6 ? .icmp : TransportProtocol(rawValue: transport)
+    }
+
+    private static let icmp6: UInt8 = 58
+
+    fileprivate var servicePort: Port? { transportProtocol == .icmp ? nil : destinationPort }
+
     /// Where it was going: `10.0.0.1:80`, `[fd00::1]:80`.
     var target: String {
         let port = destinationPort.map { ":\($0)" } ?? ""

@@ -200,7 +200,7 @@ enum Doctor {
 
     private static func services(_ facts: DoctorFacts) -> [DoctorReport.Finding] {
         facts.services.sorted { $0.name < $1.name }.map { service in
-            let name = "service `\(service.name)` (TCP port \(service.port))"
+            let name = "service `\(service.name)` (\(service.transport == .udp ? "UDP" : "TCP") port \(service.port))"
             switch service.listens {
             case .nowhere:
                 return .init("service", .warning, "nothing listens for \(name)", advice: "start it")

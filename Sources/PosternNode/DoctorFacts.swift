@@ -32,6 +32,7 @@ struct DoctorFacts: Sendable {
 
     struct Service: Sendable {
         let name: ServiceName
+        let transport: TransportProtocol
         let port: Port
         let listens: Listeners.Reach
     }
@@ -108,8 +109,14 @@ extension Node {
         let mesh: Set<IPAddress> = [.v4(map.pool.ipv4(at: own.offset)), .v6(map.pool.ipv6(at: own.offset))]
         facts.address = map.pool.ipv4(at: own.offset).description
         let listeners = Listeners.current()
-        facts.services = map.services.values.filter { $0.node == local.name }.map {
-            DoctorFacts.Service(name: $0.name, port: $0.port, listens: listeners.reach(of: $0.port, mesh: mesh))
+        // The kernel answers echo requests: nothing listens.
+        facts.services = map.services.values.filter { $0.node == local.name }.compactMap { service in
+            let transport = service.protocol.transport
+            return service.port.map { port in
+                DoctorFacts.Service(
+                    name: service.name, transport: transport, port: port,
+                    listens: listeners.reach(of: port, transport, mesh: mesh))
+            }
         }
     }
 }

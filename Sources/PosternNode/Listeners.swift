@@ -7,7 +7,7 @@ import Mesh
     import Foundation
 #endif
 
-/// What listens for TCP on this machine, as `/proc/net/tcp` and `/proc/net/tcp6` say.
+/// What listens for TCP and UDP on this machine, as `/proc/net/tcp`, `tcp6`, `udp` and `udp6` say.
 struct Listeners: Equatable, Sendable {
     /// From where the listeners of a port are reached.
     enum Reach: Equatable, Sendable {
@@ -16,25 +16,35 @@ struct Listeners: Equatable, Sendable {
         case beside(String)
     }
 
-    private let addresses: [Port: Set<IPAddress>]
+    private struct Socket: Hashable {
+        let transport: TransportProtocol
+        let port: Port
+    }
 
-    init(tcp: String, tcp6: String) {
-        var addresses: [Port: Set<IPAddress>] = [:]
-        for line in [tcp, tcp6].flatMap({ $0.split(separator: "\n").prefix(Self.mostLines) }) {
-            guard let (address, port) = Self.listener(line) else { continue }
-            addresses[port, default: []].insert(address)
+    private var addresses: [Socket: Set<IPAddress>] = [:]
+
+    init(tcp: [String], udp: [String]) {
+        take(tcp, .tcp, listening: Self.listening)
+        take(udp, .udp, listening: Self.unconnected)
+    }
+
+    private mutating func take(_ tables: [String], _ transport: TransportProtocol, listening: String) {
+        for line in tables.flatMap({ $0.split(separator: "\n").prefix(Self.mostLines) }) {
+            guard let (address, port) = Self.listener(line, state: listening) else { continue }
+            addresses[Socket(transport: transport, port: port), default: []].insert(address)
         }
-        self.addresses = addresses
     }
 
     private static let mostLines = 100_000
     /// `TCP_LISTEN` of the kernel.
     private static let listening = "0A"
+    /// `TCP_CLOSE`: a socket of UDP that takes from anybody.
+    private static let unconnected = "07"
 
     /// `   1: 0100007F:1F90 00000000:0000 0A …`
-    private static func listener(_ line: Substring) -> (IPAddress, Port)? {
+    private static func listener(_ line: Substring, state: String) -> (IPAddress, Port)? {
         let fields = line.split(separator: " ")
-        guard fields.count > 3, fields[3] == listening else { return nil }
+        guard fields.count > 3, fields[3] == state else { return nil }
         let parts = fields[1].split(separator: ":")
         guard parts.count == 2, let port = UInt16(parts[1], radix: 16).flatMap(Port.init(rawValue:)),
             let words = bytes(hex: String(parts[0])), words.count == 4 || words.count == 16
@@ -48,8 +58,8 @@ struct Listeners: Equatable, Sendable {
     }
 
     /// From where a port is reached, on a machine with these mesh addresses.
-    func reach(of port: Port, mesh: Set<IPAddress>) -> Reach {
-        let all = addresses[port, default: []]
+    func reach(of port: Port, _ transport: TransportProtocol, mesh: Set<IPAddress>) -> Reach {
+        let all = addresses[Socket(transport: transport, port: port), default: []]
         let others = all.filter { !mesh.contains($0) && !$0.isLoopback }.map(\.description).sorted()
         if let other = others.first {
             return .beside(other == "0.0.0.0" || other == "::" ? "all addresses" : other)
@@ -62,7 +72,9 @@ struct Listeners: Equatable, Sendable {
         func text(_ path: String) -> String {
             FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
         }
-        return Listeners(tcp: text("/proc/self/net/tcp"), tcp6: text("/proc/self/net/tcp6"))
+        return Listeners(
+            tcp: [text("/proc/self/net/tcp"), text("/proc/self/net/tcp6")],
+            udp: [text("/proc/self/net/udp"), text("/proc/self/net/udp6")])
     }
 }
 

@@ -6,7 +6,8 @@ import WireGuard
 
 // A ping is a packet that policy lets pass anyway, for nothing is opened for it:
 //
-//   a service   a TCP handshake with it, as a session of this node that is granted it, from that session's namespace
+//   a service   a TCP handshake with it, or an echo request where it is one of echoes, as a session of this node that
+//               is granted it, from that session's namespace
 //   a node      a greeting to the port at which nodes speak to each other (UDP 4747), as this node
 //
 // What policy does not allow is not tried: the kernel would drop it, and silence explains nothing.
@@ -42,7 +43,7 @@ extension Node {
         guard let map else { throw NodeError("this node has no map of the mesh yet: is the coordinator reachable?") }
         let whois = Whois(map: map)
         if let service = ServiceName(rawValue: text).flatMap({ map.services[$0] }), let node = map.nodes[service.node] {
-            return aim(at: service, on: node, map)
+            return try aim(at: service, on: node, map)
         }
         guard let peer = whois.peers(named: text).first(where: { $0.kind == .node }), let node = map.nodes[peer.node]
         else {
@@ -53,7 +54,14 @@ extension Node {
         return aim(at: node, map)
     }
 
-    private func aim(at service: ServiceDefinition, on node: NetworkMap.Node, _ map: NetworkMap) -> Aim {
+    private func aim(
+        at service: ServiceDefinition, on node: NetworkMap.Node, _ map: NetworkMap
+    ) throws(NodeError) -> Aim {
+        guard service.protocol != .udp else {
+            throw NodeError(
+                "service `\(service.name)` is spoken to over UDP, and answers only who speaks its language: `postern ping "
+                    + "\(node.name)` tells whether its node answers")
+        }
         let address = map.pool.ipv4(at: node.offset)
         var aim = Aim(node: node, address: address)
         guard let session = sessions.values.filter({ allows($0, service) }).min(by: { $0.local.id < $1.local.id })
@@ -63,8 +71,12 @@ extension Node {
                 + "`postern why --agent AGENT connect \(service.name)` what policy says"
             return aim
         }
-        aim.means = "TCP port \(service.port), as agent `\(session.local.agent)`"
-        aim.probe = .connection(to: address, service.port, from: session.place)
+        let way = service.port.map { "TCP port \($0)" } ?? "echo"
+        aim.means = "\(way), as agent `\(session.local.agent)`"
+        aim.probe =
+            if let port = service.port { .connection(to: address, port, from: session.place) } else {
+                .echo(to: address, from: session.place)
+            }
         return aim
     }
 

@@ -121,10 +121,7 @@ private struct Sockets {
 
 extension Numbering.Socket {
     fileprivate init(_ service: ServiceDefinition, on node: NetworkMap.Node) {
-        switch service.protocol {
-        case .tcp: self.init(peer: node.peer, transport: .tcp, port: service.port)
-        case .udp: self.init(peer: node.peer, transport: .udp, port: service.port)
-        }
+        self.init(peer: node.peer, transport: service.protocol.transport, port: service.port)
     }
 
     /// Where a node hears from others.

@@ -7,6 +7,8 @@ import WireGuard
 enum Probe: Sendable {
     /// A TCP handshake, from a session's namespace.
     case connection(to: IPv4Address, Port, from: SessionPlace)
+    /// An echo request, from a session's namespace.
+    case echo(to: IPv4Address, from: SessionPlace)
     /// A greeting to another node.
     case greeting(from: IPv4Address, to: IPv4Address)
 
@@ -41,6 +43,7 @@ enum Probe: Sendable {
     private func ask() throws -> Bool {
         switch self {
         case .connection(let address, let port, let place): try Self.connects(to: address, port, from: place)
+        case .echo(let address, let place): try Self.echoes(address, from: place)
         case .greeting(let source, let address): try Self.isGreeted(by: address, from: source)
         }
     }
@@ -56,6 +59,22 @@ enum Probe: Sendable {
         var (code, length) = (Int32(0), socklen_t(MemoryLayout<Int32>.size))
         unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
         return code == 0 || code == ECONNREFUSED
+    }
+
+    /// By the kernel's own socket for pings (`icmp(7)`), which numbers and sums up what it sends.
+    private static func echoes(_ address: IPv4Address, from place: SessionPlace) throws -> Bool {
+        let descriptor = try place.namespace.socket(
+            domain: AF_INET, type: Int32(SOCK_DGRAM.rawValue), protocol: Int32(IPPROTO_ICMP))
+        defer { close(descriptor) }
+        let isConnected = unsafe withSocketAddress(address, nil) { unsafe Glibc.connect(descriptor, $0, $1) == 0 }
+        let request: [UInt8] = [8, 0, 0, 0, 0, 0, 0, 1]
+        guard isConnected,
+            unsafe send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count,
+            !readable([descriptor], timeout: patience).isEmpty
+        else { return false }
+        var reply = [UInt8](repeating: 0, count: 64)
+        // An error that came back is read as one.
+        return unsafe recv(descriptor, &reply, reply.count, Int32(MSG_DONTWAIT)) >= request.count && reply[0] == 0
     }
 
     private static func isGreeted(by address: IPv4Address, from source: IPv4Address) throws -> Bool {

@@ -42,6 +42,22 @@ import Testing
         #expect(try text(service).contains(#""tags":["a","b","c","d"]"#))
     }
 
+    @Test func `a service of echoes has no port, and every other has one`() throws {
+        let echo = ServiceDefinition(echoOf: NodeName(unchecked: "n"), name: ServiceName(unchecked: "s"))
+        #expect(try text(echo) == #"{"name":"s","node":"n","protocol":"icmp","tags":[]}"#)
+        func read(_ members: String) throws -> ServiceDefinition {
+            try JSON.decode(
+                ServiceDefinition.self, from: Array(#"{"name":"s","node":"n","tags":[],\#(members)}"#.utf8))
+        }
+        #expect(try read(#""protocol":"icmp""#) == echo)
+        for members in [
+            #""protocol":"icmp","port":7"#, #""protocol":"tcp""#, #""protocol":"udp""#, #""protocol":"udp","port":0"#,
+            #""protocol":"sctp","port":7"#,
+        ] {
+            #expect(throws: MessageError.self, "\(members)") { try read(members) }
+        }
+    }
+
     @Test func `a document says for which mesh and when`() throws {
         #expect(
             try text(Sample.document(.removal(.agent(Sample.agent.name))))

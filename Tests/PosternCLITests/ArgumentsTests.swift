@@ -20,9 +20,13 @@ import Testing
                 "service", "add", "ledger", "--node", "node-b", "--port", "8080", "--tag", "a", "--tag", "b",
             ]) as? ServiceCommand.Add)
         #expect(add.service.rawValue == "ledger")
-        #expect(add.port.rawValue == 8080)
+        #expect(add.port?.rawValue == 8080)
         #expect(add.serviceProtocol == .tcp)
         #expect(add.tag.map(\.rawValue) == ["a", "b"])
+        let echo = try #require(
+            try PosternCommand.parseAsRoot(["service", "add", "echo-b", "--node", "node-b", "--protocol", "icmp"])
+                as? ServiceCommand.Add)
+        #expect(echo.serviceProtocol == .icmp && echo.port == nil)
     }
 
     @Test func `a token is good for a quarter of an hour unless said otherwise`() throws {
@@ -43,9 +47,11 @@ import Testing
             (["session", "end", "\(Sample.session)", "--socket", "a", "--admin-file", "b"], 1, "choose one"),
             (["service", "add", "a", "--node", "n", "--port", "0"], 1, "1 to 65535"),
             (
-                ["service", "add", "a", "--node", "n", "--port", "80", "--protocol", "icmp"], 1,
-                "the protocols are: tcp, udp"
+                ["service", "add", "a", "--node", "n", "--port", "80", "--protocol", "sctp"], 1,
+                "the protocols are: tcp, udp, icmp"
             ),
+            (["service", "add", "a", "--node", "n", "--port", "80", "--protocol", "icmp"], 1, "leave --port out"),
+            (["service", "add", "a", "--node", "n", "--protocol", "udp"], 1, "--port is missing"),
             (["service", "add", "a", "--port", "80"], 1, "--node"),
             (["agent", "create", "a"], 1, "--owner"), (["agent", "create", "a", "--owner", "Ana"], 1, "a person"),
             (["join-token", "create", "--output", "-", "--ttl", "9s"], 1, "--ttl is from 10s to 1d"),

@@ -113,7 +113,7 @@ func port(_ number: UInt16) throws -> Port { try #require(Port(rawValue: number)
 extension TableSet {
     /// What the classifier would say of an opening packet: it reads the tables one after another, as this does.
     func opens(
-        from source: MeshOffset, to destination: MeshOffset, port: Port, at now: BootTime,
+        from source: MeshOffset, to destination: MeshOffset, port: Port?, at now: BootTime,
         _ transport: TransportProtocol = .tcp
     ) -> Bool {
         guard let caller = peers[source], let owner = peers[destination], caller.lease > now, owner.lease > now,

@@ -27,7 +27,9 @@ import WireGuard
             ])
         facts.deviceMTU = 1420
         facts.address = "10.0.0.2"
-        facts.services = [.init(name: ServiceName(unchecked: "ledger"), port: try port(80), listens: .mesh)]
+        facts.services = [
+            .init(name: ServiceName(unchecked: "ledger"), transport: .tcp, port: try port(80), listens: .mesh)
+        ]
         return facts
     }
 
@@ -60,15 +62,15 @@ import WireGuard
             ("mtu", .warning, { $0.deviceMTU = 1441 }),
             (
                 "service", .problem,
-                { $0.services = $0.services.map { .init(name: $0.name, port: $0.port, listens: .loopback) } }
+                { $0.set(listens: .loopback) }
             ),
             (
                 "service", .warning,
-                { $0.services = $0.services.map { .init(name: $0.name, port: $0.port, listens: .nowhere) } }
+                { $0.set(listens: .nowhere) }
             ),
             (
                 "service", .warning,
-                { $0.services = $0.services.map { .init(name: $0.name, port: $0.port, listens: .beside("192.0.2.5")) } }
+                { $0.set(listens: .beside("192.0.2.5")) }
             ), ("reconciler", .problem, { $0.problems = ["disk full"] }),
             ("names", .warning, { $0.namesProblem = "port 53 is taken" }), ("mesh", .warning, { $0.isDown = true }),
         ]
@@ -88,5 +90,11 @@ import WireGuard
     ])
     func `a kernel's release says its version`(release: String, major: Int, minor: Int) {
         #expect(KernelVersion(release) == KernelVersion(major: major, minor: minor))
+    }
+}
+
+extension DoctorFacts {
+    fileprivate mutating func set(listens: Listeners.Reach) {
+        services = services.map { .init(name: $0.name, transport: $0.transport, port: $0.port, listens: listens) }
     }
 }

@@ -84,7 +84,7 @@ extension Plan {
 private struct Model {
     struct Socket: Hashable {
         let node: NodeName
-        let port: Port
+        let port: Port?
     }
 
     struct Opening: Hashable {

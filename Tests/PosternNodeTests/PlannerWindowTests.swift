@@ -91,9 +91,26 @@ import WireGuard
         #expect(tables.opens(from: session.offset, to: b.offset, port: try port(53), at: DemoMesh.clock.boot, .udp))
         #expect(!tables.opens(from: session.offset, to: b.offset, port: try port(53), at: DemoMesh.clock.boot))
     }
+
+    @Test mutating func `an echo is opened by a service of its own, and by no other`() throws {
+        let session = try mesh.addSession(of: "one", on: "a")
+        let b = try #require(mesh.map.nodes[NodeName(unchecked: "b")])
+        try mesh.addService("more", on: "b", port: 90)
+        #expect(!(try mesh.plan(with: &planner).tables.echoes(from: session.offset, to: b.offset)))
+        let name = ServiceName(unchecked: "echo-b")
+        mesh.map.services[name] = ServiceDefinition(echoOf: b.name, name: name)
+        let tables = try mesh.plan(with: &planner).tables
+        #expect(tables.echoes(from: session.offset, to: b.offset))
+        let a = try #require(mesh.map.nodes[NodeName(unchecked: "a")])
+        #expect(!tables.echoes(from: session.offset, to: a.offset))
+    }
 }
 
 extension TableSet {
+    fileprivate func echoes(from source: MeshOffset, to destination: MeshOffset) -> Bool {
+        opens(from: source, to: destination, port: nil, at: DemoMesh.clock.boot, .icmp)
+    }
+
     fileprivate func mayWrite(_ source: MeshOffset, _ destination: MeshOffset) -> Bool {
         opens(from: source, to: destination, port: Greeting.port, at: DemoMesh.clock.boot, .udp)
     }
