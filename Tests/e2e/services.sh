@@ -99,6 +99,7 @@ fact "and the session with it" wait_until 5 test ! -e "/proc/${process_of[$one]}
 run_agent one true
 fact "no new one begins" grep -q 'the mesh is down here: `postern up` brings it up' "$work/run.err"
 fact "the wall stays" test -e "$(node_bpffs node-a)/wall/wall4"
+# shellcheck disable=SC2154  # start_node sets it
 kill "$node_a_pid"
 wait_until 10 test ! -e "/proc/$node_a_pid" || true
 start "$work/node-a.log" scripts/lab exec node-a -- "$bin/posternd" run --state "$(node_state node-a)" \
