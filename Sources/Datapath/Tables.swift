@@ -178,7 +178,9 @@ enum SharedMap: String, CaseIterable {
 /// Waits until every packet that was under way has been judged.
 ///
 /// The kernel does so whenever a map that holds maps is written (`maybe_wait_bpf_programs`).
-private struct GracePeriod: ~Copyable, Sendable {
+///
+/// Not private: an optimised build lets other modules end it by its metadata, which a private type does not give them.
+struct GracePeriod: ~Copyable, Sendable {
     private let outer: Descriptor
     private let inner: Descriptor
 

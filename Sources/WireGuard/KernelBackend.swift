@@ -117,18 +117,26 @@ extension KernelBackend {
         }
     }
 
+    /// A device is where it was last, unless somebody moved it: looking first would cost each change a question more.
     private func converse<Answer>(
         with device: DeviceName, _ operation: WireGuardError.Operation,
         _ body: (borrowing NetlinkSocket, UInt16) throws(NetlinkSocket.Failure) -> Answer
     ) throws(WireGuardError) -> Answer {
-        let netlink = try during(operation, device) { () throws(LinkError) in
-            try locate(device)
-            return try openGeneric(around: device)
-        }
-        do throws(NetlinkSocket.Failure) {
-            return try body(netlink, try netlink.wireGuardFamily())
-        } catch {
-            throw WireGuardError(operation, device, .refused(error.errno))
+        var isKnown = place(of: device) != nil
+        while true {
+            let netlink = try during(operation, device) { () throws(LinkError) in
+                if !isKnown { try locate(device) }
+                return try openGeneric(around: device)
+            }
+            do throws(NetlinkSocket.Failure) {
+                return try body(netlink, try netlink.wireGuardFamily())
+            } catch {
+                // Nothing is there, or a device of another kind.
+                guard isKnown, error.errno == ENODEV || error.errno == EOPNOTSUPP else {
+                    throw WireGuardError(operation, device, .refused(error.errno))
+                }
+                isKnown = false
+            }
         }
     }
 }

@@ -80,6 +80,9 @@ struct House {
         Room(
             "bench-map", ours: ["PosternCoordinator", "CoordinationAPI", "Mesh"], libraries: linux,
             "a bench measures what the service runs, without its sockets"),
+        Room(
+            "bench-wireguard", ours: ["WireGuard", "Mesh"], libraries: linux,
+            "a device is asked of as the daemon asks"),
         Room("embed-bpf", "a build tool runs before anything of ours is built"),
     ])
 
