@@ -3,7 +3,7 @@
 
 bench_idle() {
     local peers=20 seconds=60 most_kilobytes=12288 most_milliseconds=60 number pid anonymous before after used
-    trap mesh_down EXIT
+    trap 'mesh_down 2>/dev/null' EXIT
     standard_mesh
     for ((number = 0; number < peers; number++)); do
         (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) exec nsenter --net="$(netns_of node-a)" \

@@ -7,9 +7,9 @@
 
 bench_revoke() {
     local rounds=${1:-40} missed=0
-    trap mesh_down EXIT
+    trap 'mesh_down 2>/dev/null' EXIT
     revoke_on 2 1 "$rounds" 1 100 || missed=1
-    mesh_down
+    mesh_down 2>/dev/null
     revoke_on 20 20 "$(((rounds + 1) / 2))" 10 250 || missed=1
     [[ $missed -eq 0 ]]
 }

@@ -5,7 +5,7 @@
 
 bench_tunnel() {
     local pairs=${1:-30} pair first without last
-    trap mesh_down EXIT
+    trap 'mesh_down 2>/dev/null' EXIT
     standard_mesh
     postern service add bulk --node node-b --port 5201 >/dev/null
     echo 'permit (principal == Agent::"one", action == Action::"connect", resource == Service::"bulk");' >"$work/b.cedar"
