@@ -14,10 +14,13 @@ extension Tables {
     private func mirror<Value: BitwiseCopyable>(
         _ map: borrowing MapDescriptor, size: UInt32, from live: Copy, of type: Value.Type
     ) throws(DatapathError) {
-        let wanted = try map.mappedValues(from: live.rawValue * size, count: size, of: type)
-        let present = try map.mappedValues(from: live.other.rawValue * size, count: size, of: type)
-        for index in differences(wanted, present) {
-            try map.put(live.other.rawValue * size + UInt32(index), wanted[index])
+        // In portions: arrays of the whole would be memory that stays with the process.
+        for start in stride(from: 0, to: size, by: 4096) {
+            let (source, target) = (live.rawValue * size + start, live.other.rawValue * size + start)
+            let count = min(4096, size - start)
+            let wanted = try map.mappedValues(from: source, count: count, of: type)
+            let present = try map.mappedValues(from: target, count: count, of: type)
+            for index in differences(wanted, present) { try map.put(target + UInt32(index), wanted[index]) }
         }
     }
 

@@ -10,6 +10,8 @@ struct SimulatedMesh {
     private var index: MapIndex
     private let count: Int
     private var version: UInt64 = 1
+    /// What it took to build the index from all that is in the mesh.
+    let indexing: Double
 
     static let policies = 1000
     private static let block = 10
@@ -20,7 +22,6 @@ struct SimulatedMesh {
             throw Impossible()
         }
         self.count = count
-        index = MapIndex(mesh: MeshDomain(unchecked: "bench"), pool: pool)
         var changes: [MapChange] = []
         for number in 0..<count {
             changes += [try Self.node(number), Self.agent(number), try Self.service(number, of: count)]
@@ -29,7 +30,9 @@ struct SimulatedMesh {
         changes += stride(from: 0, to: max(blocks, policies), by: 100).map { first in
             Self.document(first..<min(first + 100, max(blocks, policies)))
         }
-        _ = try index.apply(changes, version: version)
+        var index = MapIndex(mesh: MeshDomain(unchecked: "bench"), pool: pool)
+        indexing = try cpuSeconds { _ = try index.apply(changes, version: 1) }
+        self.index = index
     }
 
     private struct Impossible: Error {}

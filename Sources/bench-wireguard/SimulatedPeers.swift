@@ -37,7 +37,10 @@ struct SimulatedPeers {
         for place in places {
             guard let offset = MeshOffset(rawValue: UInt32(place)) else { throw BenchError("\(place) is no place") }
             let underlay = IPv4Address(rawValue: 172 << 24 | 16 << 16 | UInt32(place))
-            peers[WireGuardPrivateKey.generate().publicKey] = PeerConfiguration(
+            guard let peer = WireGuardPublicKey(bytes: (0..<32).map { _ in .random(in: 0...255) }) else {
+                throw BenchError("32 bytes are no key")
+            }
+            peers[peer] = PeerConfiguration(
                 allowedIPs: [.host(pool.ipv4(at: offset)), .host(pool.ipv6(at: offset))],
                 endpoint: Endpoint(address: .v4(underlay), port: port))
         }

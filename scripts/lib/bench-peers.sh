@@ -5,6 +5,6 @@
 bench_peers() {
     local missed=0
     "$bin/bench-wireguard" userspace || missed=1
-    scripts/vm 6.12 -- "$bin/bench-wireguard" kernel || missed=1
+    scripts/vm --limit 900 6.12 -- "$bin/bench-wireguard" kernel || missed=1
     [[ $missed -eq 0 ]]
 }

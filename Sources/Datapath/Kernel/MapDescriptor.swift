@@ -45,18 +45,19 @@ struct MapDescriptor: ~Copyable, Sendable {
         return values
     }
 
-    /// Every entry, in batches.
+    /// Every entry, in batches: room for all at once would be memory that stays with the process.
     func entries<Key: BitwiseCopyable, Value: BitwiseCopyable>(
         key zeroKey: Key, value zeroValue: Value
     ) throws(DatapathError) -> [(Key, Value)] {
-        var keys = [Key](repeating: zeroKey, count: Int(shape.entries))
-        var values = [Value](repeating: zeroValue, count: Int(shape.entries))
+        let batch = min(shape.entries, 1024)
+        var keys = [Key](repeating: zeroKey, count: Int(batch))
+        var values = [Value](repeating: zeroValue, count: Int(batch))
         var result: [(Key, Value)] = []
         // A position is as long as a key, and for some maps a bucket's number.
         var position = [UInt8](repeating: 0, count: max(8, Int(shape.keySize)))
         var isFirst = true
         while true {
-            var (count, from) = (shape.entries, position)
+            var (count, from) = (batch, position)
             let status = unsafe from.withUnsafeMutableBytes { from in
                 unsafe bpf_map_lookup_batch(
                     descriptor.raw, isFirst ? nil : from.baseAddress, &position, &keys, &values, &count, nil)
