@@ -200,7 +200,7 @@ extension MapIndex {
             bump(.service(service), of: node, by: step)
             bump(.node(target), of: node, by: step)
         }
-        guard targets[agent, default: [:]].bump(target, by: step) else { return }
+        guard targets[agent, default: [:]].bump(target, by: step) != nil else { return }
         if targets[agent]?.isEmpty == true { targets[agent] = nil }
         for id in sessions[agent] ?? [] {
             if let session = contents.sessions[id] { show(id, session, to: target, by: step) }
@@ -229,10 +229,9 @@ extension MapIndex {
     /// Adds a reason, or takes one away, for an item to be in the map of a node.
     private mutating func bump(_ item: MapItem, of node: NodeName, by step: Int) {
         visits += 1
-        let wasHeld = reasons[node]?[item] != nil
-        guard reasons[node, default: [:]].bump(item, by: step) else { return }
-        if before.isHeld[node]?[item] == nil { before.isHeld[node, default: [:]][item] = wasHeld }
-        if reasons[node]?.isEmpty == true { reasons[node] = nil }
+        guard let wasHeld = reasons[node, default: [:]].bump(item, by: step) else { return }
+        before.isHeld[node, default: [:]].keep(wasHeld, for: item)
+        if wasHeld, reasons[node]?.isEmpty == true { reasons[node] = nil }
         holders.change(item, node, by: wasHeld ? -1 : 1)
     }
 
@@ -253,20 +252,22 @@ extension MapIndex {
 
     /// The items of each node whose map is another than before.
     private func differences() -> [NodeName: Set<MapItem>] {
+        let changed = before.contents.filter { item, old in old != content(of: item) }
         var all: [NodeName: Set<MapItem>] = [:]
-        for (item, old) in before.contents where old != content(of: item) {
-            let exists = content(of: item) != nil
-            for node in holders[item] ?? [] where contents.nodes[node] != nil {
-                let wasThere = old != nil && before.isHeld[node]?[item] ?? true
-                if wasThere || exists { all[node, default: []].insert(item) }
-            }
-        }
         for (node, items) in before.isHeld where contents.nodes[node] != nil {
-            for (item, wasHeld) in items {
-                let isHeld = reasons[node]?[item] != nil
-                let existed = before.contents[item].map { $0 != nil } ?? (content(of: item) != nil)
+            let held = reasons[node] ?? [:]
+            let fresh = items.filter { item, wasHeld in
                 let exists = content(of: item) != nil
-                if (wasHeld && existed) != (isHeld && exists) { all[node, default: []].insert(item) }
+                let isThere = exists && held[item] != nil
+                let wasThere = wasHeld && before.contents[item].map { $0 != nil } ?? exists
+                return wasThere != isThere || wasThere && changed[item] != nil
+            }
+            if !fresh.isEmpty { all[node] = Set(fresh.keys) }
+        }
+        // Then the maps that hold such an item as they did before.
+        for item in changed.keys {
+            for node in holders[item] ?? [] where before.isHeld[node]?[item] == nil && contents.nodes[node] != nil {
+                all[node, default: []].insert(item)
             }
         }
         return all
@@ -274,11 +275,23 @@ extension MapIndex {
 }
 
 extension Dictionary where Value == Int {
-    /// Changes a count; true if the key came or went.
-    fileprivate mutating func bump(_ key: Key, by step: Int) -> Bool {
-        let count = (self[key] ?? 0) + step
-        self[key] = count == 0 ? nil : count
-        return count == 0 || count == step
+    /// Changes a count; nil if the key neither came nor went, or else whether it was there.
+    fileprivate mutating func bump(_ key: Key, by step: Int) -> Bool? {
+        guard let index = index(forKey: key) else {
+            self[key] = step
+            return false
+        }
+        values[index] += step
+        guard values[index] == 0 else { return nil }
+        remove(at: index)
+        return true
+    }
+}
+
+extension Dictionary {
+    /// Sets a value where there is none.
+    fileprivate mutating func keep(_ value: Value, for key: Key) {
+        if self[key] == nil { self[key] = value }
     }
 }
 

@@ -44,7 +44,7 @@ extension WireGuardBackend {
 /// A command that must succeed, in the network namespace of the calling thread.
 func run(_ command: String...) throws {
     var words = unsafe command.map { unsafe strdup($0) } + [nil]
-    defer { unsafe words.forEach { unsafe free($0) } }
+    defer { for index in unsafe words.indices { unsafe free(words[index]) } }
     var (pid, status): (pid_t, Int32) = (0, 0)
     let started = unsafe posix_spawnp(&pid, command[0], nil, nil, &words, nil)
     guard started == 0, unsafe waitpid(pid, &status, 0) == pid, status == 0 else {
