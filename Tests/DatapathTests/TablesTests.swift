@@ -28,11 +28,11 @@ import Testing
         let mount = try PinMount()
         let tables = try Tables(pins: mount.path + "/tables")
         var set = TableSet()
-        for number in 0..<3000 as Range<UInt32> {
+        for number in 0..<1500 as Range<UInt32> {
             let address = IPv4Address(rawValue: 172 << 24 | number << 8)
             set.routes[try #require(RoutedPrefix(.v4(address), length: 24))] = Who.entry(Who.agentSlot)
             let slot = try #require(Slot(rawValue: 100 + number))
-            let key = VerdictKey(slot: slot, serviceClass: try #require(ServiceClass(rawValue: number % 1000)))
+            let key = VerdictKey(slot: slot, serviceClass: try #require(ServiceClass(rawValue: 1 + number % 1000)))
             set.rows[slot] = Generation(rawValue: 1)
             set.timed[key] = TimedGrant(
                 until: BootTime(rawValue: UInt64(number) << 40), verdict: .allow, policy: number)
