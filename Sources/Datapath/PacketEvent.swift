@@ -38,6 +38,8 @@ package struct PacketEvent: Hashable, Sendable {
     package let destinationPort: Port?
     /// Events of the same sender and kind that were only counted since the last one.
     package let suppressed: UInt32
+    /// Of the grant with an end that decided: the number that its `TimedGrant` has. Nil where there was none.
+    package let policy: UInt32?
 }
 
 extension PacketEvent {
@@ -62,6 +64,7 @@ extension PacketEvent {
         sourcePort = Port(rawValue: raw.source_port)
         destinationPort = Port(rawValue: raw.destination_port)
         suppressed = raw.suppressed
+        policy = raw.policy == 0 ? nil : raw.policy
     }
 
     private static func address(_ bytes: [UInt8], family: UInt8) -> Address? {

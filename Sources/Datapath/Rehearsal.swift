@@ -62,14 +62,16 @@ extension Tables {
         let slots = (16..<16 + count).compactMap(Slot.init(rawValue:))
         try pages.make(Set(slots.map { RowPages.page(of: $0) }))
         for slot in slots {
-            let entry = pt_peer_entry(slot: slot.rawValue, generation: generation, lease_ns: .max)
-            try self.peers.put(live.rawValue * UInt32(PT_POOL_SIZE) + slot.rawValue, entry)
+            if let offset = MeshOffset(rawValue: slot.rawValue), let first = Generation(rawValue: generation) {
+                try put(PeerEntry(slot: slot, generation: first, lease: BootTime(rawValue: .max)), at: offset, in: live)
+            }
             try pages.set(generation, of: slot)
             for serviceClass in classes {
                 try pages.set(PT_ALLOW.rawValue, at: VerdictKey(slot: slot, serviceClass: serviceClass))
             }
         }
         try pages.flush()
+        for slot in slots { try settle(slot, in: live, by: pages) }
         var writes: [TableWrite] = []
         guard let slot = Slot(rawValue: 1), let offset = MeshOffset(rawValue: 5),
             let first = Generation(rawValue: generation)

@@ -45,6 +45,12 @@ final class RowPages {
         }
     }
 
+    /// What may stand beside the address of a slot's peer: nothing unless the row is of this generation.
+    func near(_ slot: Slot, _ generation: UInt32) throws(DatapathError) -> NearGrants {
+        guard try page(Self.page(of: slot)) != nil else { return .none }
+        return try row(Self.page(of: slot), slot.rawValue % Self.rowsPerPage).near(generation)
+    }
+
     func bits(of key: VerdictKey) throws(DatapathError) -> UInt32 {
         try row(Self.page(of: key.slot, key.serviceClass), key.slot.rawValue % Self.rowsPerPage)[key.serviceClass]
     }

@@ -5,6 +5,7 @@ internal import Glibc
 extension Tables {
     func mirror(from live: Copy) throws(DatapathError) {
         try mirror(peers, size: UInt32(PT_POOL_SIZE), from: live, of: pt_peer_entry.self)
+        try mirror(holders, size: UInt32(PT_SLOTS), from: live, of: pt_holder.self)
         try mirror(services, size: UInt32(PT_BUCKETS), from: live, of: pt_bucket.self)
         try mirrorRows(from: live)
         try mirrorTimed(from: live)

@@ -9,24 +9,23 @@ extension Tables {
 
     func read(_ copy: Copy) throws(DatapathError) -> TableSet {
         var set = TableSet()
-        set.peers = try readPeers(copy)
+        let pages = RowPages(self, copy)
+        set.peers = try readPeers(copy, pages)
         set.services = try readServices(copy)
         set.timed = try readTimed(copy)
         set.routes = try readRoutes(copy)
-        try readRows(copy, into: &set)
+        try readRows(pages, into: &set)
         return set
     }
 
-    private func readPeers(_ copy: Copy) throws(DatapathError) -> [MeshOffset: PeerEntry] {
+    /// An address beside which more stands than its row says reads as nobody's: so it is noticed, and written anew.
+    private func readPeers(_ copy: Copy, _ pages: RowPages) throws(DatapathError) -> [MeshOffset: PeerEntry] {
         let size = UInt32(PT_POOL_SIZE)
-        let entries = try peers.mappedValues(from: copy.rawValue * size, count: size, of: pt_peer_entry.self)
         var result: [MeshOffset: PeerEntry] = [:]
-        let empty = [pt_peer_entry](repeating: pt_peer_entry(), count: entries.count)
-        for offset in differences(entries, empty) where entries[offset].slot != 0 {
-            guard let entry = PeerEntry(entries[offset]), let offset = MeshOffset(rawValue: UInt32(offset)) else {
-                throw damaged(.peers)
-            }
-            result[offset] = entry
+        for (index, raw) in try peers.mappedEntries(from: copy.rawValue * size, count: size, of: pt_peer_entry.self)
+        where raw.slot != 0 {
+            guard let entry = PeerEntry(raw), let offset = MeshOffset(rawValue: index) else { throw damaged(.peers) }
+            if try isCovered(raw, of: entry.slot, at: offset, in: copy, by: pages) { result[offset] = entry }
         }
         return result
     }
@@ -70,8 +69,7 @@ extension Tables {
         return result
     }
 
-    private func readRows(_ copy: Copy, into set: inout TableSet) throws(DatapathError) {
-        let pages = RowPages(self, copy)
+    private func readRows(_ pages: RowPages, into set: inout TableSet) throws(DatapathError) {
         let empty = [pt_row](repeating: pt_row(), count: Int(RowPages.rowsPerPage))
         for page in 0..<RowPages.count {
             guard let rows = try pages.rows(ofPage: page) else { continue }

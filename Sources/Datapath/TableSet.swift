@@ -49,7 +49,7 @@ package struct TimedGrant: Hashable, Sendable {
     package let until: BootTime
     /// `.allow` or `.sidecarOnly`; with `.deny` it gives nothing.
     package let verdict: Verdict
-    /// A number of the caller's own for the policy that ends it.
+    /// A number of the caller's own for the policy that ends it, told by events; 0 is none.
     package let policy: UInt32
 
     package init(until: BootTime, verdict: Verdict, policy: UInt32) {

@@ -10,20 +10,27 @@ extension Tables {
     ) throws(DatapathError) {
         let pages = RowPages(self, copy)
         try pages.make(Set(writes.flatMap(\.pagesNeeded)))
+        var doubtful: Set<Slot> = []
         for (index, write) in writes.enumerated() {
             try step(index)
             switch write {
             case .peer(let offset, let entry):
-                try peers.put(copy.rawValue * UInt32(PT_POOL_SIZE) + offset.rawValue, pt_peer_entry(entry))
+                try put(entry, at: offset, in: copy)
+                if let entry { doubtful.insert(entry.slot) }
             case .service(let key, let serviceClass): try put(serviceClass, at: key, in: copy)
-            case .row(let slot, let generation): try pages.set(generation?.rawValue ?? 0, of: slot)
-            case .verdict(let key, let verdict): try put(verdict, at: key, in: copy, pages)
+            case .row(let slot, let generation):
+                doubtful.insert(slot)
+                try pages.set(generation?.rawValue ?? 0, of: slot)
+            case .verdict(let key, let verdict):
+                doubtful.insert(key.slot)
+                try put(verdict, at: key, in: copy, pages)
             case .timed(let key, let grant): try put(grant, at: key, in: copy, pages)
             case .route(let prefix, let entry?): try routes.put(pt_route_key(prefix, copy), pt_peer_entry(entry))
             case .route(let prefix, nil): try routes.remove(pt_route_key(prefix, copy))
             }
         }
         try pages.flush()
+        for slot in doubtful { try settle(slot, in: copy, by: pages) }
     }
 
     private func put(_ serviceClass: ServiceClass?, at key: ServiceKey, in copy: Copy) throws(DatapathError) {
@@ -79,7 +86,7 @@ extension pt_peer_entry {
     init(_ entry: PeerEntry?) {
         self.init(
             slot: entry?.slot.rawValue ?? 0, generation: entry?.generation.rawValue ?? 0,
-            lease_ns: entry?.lease.rawValue ?? 0)
+            lease_ns: entry?.lease.rawValue ?? 0, near: (0, 0))
     }
 }
 

@@ -10,6 +10,7 @@ internal import Mesh
 package struct Tables: ~Copyable, Sendable {
     let state: MapDescriptor
     let peers: MapDescriptor
+    let holders: MapDescriptor
     let services: MapDescriptor
     let rows: MapDescriptor
     let timed: MapDescriptor
@@ -36,6 +37,7 @@ package struct Tables: ~Copyable, Sendable {
     private init(opening pins: PinDirectory) throws(DatapathError) {
         let state = try Self.open(.state, in: pins)
         let peers = try Self.open(.peers, in: pins)
+        let holders = try Self.open(.holders, in: pins)
         let services = try Self.open(.services, in: pins)
         let rows = try Self.open(.rows, in: pins)
         let timed = try Self.open(.timed, in: pins)
@@ -49,6 +51,7 @@ package struct Tables: ~Copyable, Sendable {
         // Nothing that can fail comes between the first member and the last.
         self.state = state
         self.peers = peers
+        self.holders = holders
         self.services = services
         self.rows = rows
         self.timed = timed
@@ -93,6 +96,7 @@ package struct Tables: ~Copyable, Sendable {
         switch map {
         case .state: state.descriptor.raw
         case .peers: peers.descriptor.raw
+        case .holders: holders.descriptor.raw
         case .services: services.descriptor.raw
         case .rows: rows.descriptor.raw
         case .timed: timed.descriptor.raw
@@ -119,7 +123,7 @@ package struct Tables: ~Copyable, Sendable {
 
 /// The maps by the names that the eBPF programs give them.
 enum SharedMap: String, CaseIterable {
-    case state, peers, services, rows, timed, routes, clock, counters, limits, events, devices
+    case state, peers, holders, services, rows, timed, routes, clock, counters, limits, events, devices
 
     var shape: MapShape {
         switch self {
@@ -128,6 +132,8 @@ enum SharedMap: String, CaseIterable {
             shape(
                 BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_peer_entry>.size, PT_COPIES * PT_POOL_SIZE,
                 flags: BPF_F_MMAPABLE)
+        case .holders:
+            shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_holder>.size, PT_COPIES * PT_SLOTS, flags: BPF_F_MMAPABLE)
         case .services:
             shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_bucket>.size, PT_COPIES * PT_BUCKETS, flags: BPF_F_MMAPABLE)
         case .rows: shape(BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, PT_COPIES * PT_PAGES)
@@ -148,6 +154,15 @@ enum SharedMap: String, CaseIterable {
             shape(BPF_MAP_TYPE_ARRAY, 4, MemoryLayout<pt_limit>.size, PT_SLOTS * Int32(PT_EVENT_KINDS.rawValue))
         case .events: shape(BPF_MAP_TYPE_RINGBUF, 0, 0, PT_EVENT_RING_BYTES)
         case .devices: shape(BPF_MAP_TYPE_HASH, 4, 4, PT_MESH_DEVICES)
+        }
+    }
+
+    /// The map that an eBPF program knows by this name; what every packet reads is a variable there.
+    init?(inPrograms name: String) {
+        switch name {
+        case ".data.state": self = .state
+        case ".data.clock": self = .clock
+        default: self.init(rawValue: name)
         }
     }
 

@@ -5,7 +5,7 @@ struct Figures {
     init(_ values: [Double]) { sorted = values.sorted() }
 
     var median: Double { at(0.5) }
-    var description: String { "\(text(median)) ns (\(text(at(0.25))) to \(text(at(0.75))))" }
+    var description: String { "\(Self.text(median)) ns (\(Self.text(at(0.25))) to \(Self.text(at(0.75))))" }
 
     private func at(_ share: Double) -> Double {
         guard !sorted.isEmpty else { return .nan }
@@ -14,7 +14,7 @@ struct Figures {
         return low + (high - low) * (place - place.rounded(.down))
     }
 
-    private func text(_ value: Double) -> String {
+    static func text(_ value: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return "\(tenths < 0 ? "-" : "+")\(abs(tenths) / 10).\(abs(tenths) % 10)"
     }

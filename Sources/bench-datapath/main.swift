@@ -1,21 +1,29 @@
 import Foundation
 
-/// Measures the packet path: `bench-datapath classifier`.
+/// Measures the packet path: `bench-datapath classifier` or `bench-datapath path`.
 ///
-/// Prints each figure beside what is to be reached, and exits with 1 when one is missed.
+/// Prints each figure beside what is to be reached, and a pair without any difference. Exits with 1 when a figure is
+/// missed, and with 4 when that pair says that the machine is too busy.
 
 func stop(_ message: String, code: Int32) -> Never {
     FileHandle.standardError.write(Data("bench-datapath: \(message)\n".utf8))
     exit(code)
 }
 
-guard CommandLine.arguments.dropFirst() == ["classifier"] else { stop("usage: bench-datapath classifier", code: 2) }
+let names = ["classifier", "path"]
+guard CommandLine.arguments.count == 2, names.contains(CommandLine.arguments[1]) else {
+    stop("usage: bench-datapath \(names.joined(separator: " | "))", code: 2)
+}
 
 do {
     let mount = try PinMount()
-    let isReached = try ClassifierBench(pins: mount.path).run()
+    let outcome =
+        switch CommandLine.arguments[1] {
+        case "classifier": try ClassifierBench(pins: mount.path).run()
+        default: try PathBench(pins: mount.path).run()
+        }
     mount.remove()
-    exit(isReached ? 0 : 1)
+    exit(outcome.rawValue)
 } catch {
     stop("\(error)", code: 3)
 }

@@ -76,7 +76,9 @@ struct House {
         Room(
             "postern-coordinator", ours: ["PosternCoordinator", "Mesh"], libraries: program,
             "a program is arguments and wiring"),
-        Room("bench-datapath", ours: ["Datapath", "Mesh"], libraries: linux, "what is measured is what is carried"),
+        Room(
+            "bench-datapath", ours: ["Datapath", "Mesh", "CLinux"], libraries: linux,
+            "what is measured is what is carried"),
         Room(
             "bench-map", ours: ["PosternCoordinator", "CoordinationAPI", "Mesh"], libraries: linux,
             "a bench measures what the service runs, without its sockets"),

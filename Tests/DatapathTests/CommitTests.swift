@@ -60,6 +60,18 @@ import Testing
         #expect(taken == [.begin, .prepare(0), .swap, .wait, .follow(0), .end])
     }
 
+    @Test func `a packet is judged by the copy that holds, whatever the other one says`() throws {
+        let world = try World()
+        var narrower = Who.tables
+        narrower.verdicts[Who.cell(Who.agentSlot, 1)] = nil
+        let data = Frame.tcp(.v4, from: Who.agent, 40_000, to: Who.node, Who.web, flags: Frame.ack)
+        let writes = Who.tables.changes(to: narrower).tighten
+        #expect(throws: DatapathError.self) { try world.tables.commit(writes, before: stop(at: .swap)) }
+        #expect(try world.judge(data, at: Who.nodeDevice, .ingress) == .allowed)
+        #expect(throws: DatapathError.self) { try world.tables.commit(writes, before: stop(at: .wait)) }
+        #expect(try world.judge(data, at: Who.nodeDevice, .ingress) == .noGrant)
+    }
+
     @Test func `the copies take turns`() throws {
         let mount = try PinMount()
         let tables = try Tables(pins: mount.path + "/tables")

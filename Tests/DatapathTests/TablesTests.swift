@@ -70,9 +70,9 @@ import Testing
     }
 
     @Test(arguments: [
-        MapShape(name: "pt3_state", type: .init(rawValue: 2), keySize: 4, valueSize: 16, entries: 1),
-        MapShape(name: "pt2_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 1),
-        MapShape(name: "pt3_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 2),
+        MapShape(name: "pt4_state", type: .init(rawValue: 2), keySize: 4, valueSize: 16, entries: 1),
+        MapShape(name: "pt3_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 1),
+        MapShape(name: "pt4_state", type: .init(rawValue: 2), keySize: 4, valueSize: 8, entries: 2),
     ])
     func `a table of another layout is refused`(shape: MapShape) throws {
         let mount = try PinMount()

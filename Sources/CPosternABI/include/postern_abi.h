@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 /* A part of the maps' names: tables of another layout are refused, never reinterpreted. */
-#define PT_ABI_VERSION 3
+#define PT_ABI_VERSION 4
 
 /* Every table of the set has two halves: what holds, and what is being prepared. */
 #define PT_COPIES 2
@@ -111,13 +111,29 @@ struct pt_clock {
 };
 _Static_assert(sizeof(struct pt_clock) == 16, "pt_clock is 16 bytes");
 
-/* A peer: who has an address. The index of the array is the address's offset in the pool. */
+/* Of these classes an initiator's plain grants stand beside its address too. */
+#define PT_NEAR_CLASSES 128
+#define PT_NEAR_WORDS (PT_NEAR_CLASSES / 64)
+_Static_assert(PT_NEAR_CLASSES <= PT_SEGMENT_CLASSES, "what stands near is told by the first segment");
+
+/* A peer: who has an address. The index of the array is the address's offset in the pool.
+ *
+ * Most packets are judged by this one line of memory: a bit of `near` is set only where the row of the slot
+ * is this generation's and says PT_ALLOW. Where none is set the row is asked. */
 struct pt_peer_entry {
 	__u32 slot; /* 0: nobody */
 	__u32 generation;
 	__u64 lease_ns; /* valid before this instant */
+	__u64 near[PT_NEAR_WORDS];
 };
-_Static_assert(sizeof(struct pt_peer_entry) == 16, "pt_peer_entry is 16 bytes");
+_Static_assert(sizeof(struct pt_peer_entry) == 32, "pt_peer_entry is 32 bytes");
+
+/* At which address a slot's plain grants stand, and 1 more: 0 is nowhere. */
+struct pt_holder {
+	__u32 offset;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct pt_holder) == 8, "pt_holder is 8 bytes: it can be seen as memory");
 
 /* A service: what listens at a peer. It stands in the bucket that its key leads to; entries have no gaps between them.
  *
@@ -160,7 +176,7 @@ _Static_assert(sizeof(struct pt_timed_key) == 8, "pt_timed_key is 8 bytes");
 struct pt_timed {
 	__u64 until_ns; /* holds before this instant */
 	__u32 verdict;
-	__u32 policy;
+	__u32 policy; /* a number of the daemon's own: it comes back in events */
 };
 _Static_assert(sizeof(struct pt_timed) == 16, "pt_timed is 16 bytes");
 
@@ -211,7 +227,7 @@ struct pt_event {
 	__u32 suppressed; /* events of this sender and kind that were not told since the last one */
 	__u16 source_port;
 	__u16 destination_port;
-	__u32 pad2;
+	__u32 policy; /* whose grant has an end, where one was found; else 0 */
 	__u8 source[16]; /* network byte order; IPv4 in the first four */
 	__u8 destination[16];
 };

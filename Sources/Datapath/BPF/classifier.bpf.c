@@ -78,28 +78,38 @@ static __always_inline __u32 offset_of(const struct flow *flow, const __be32 *ad
 	return flow->family == 4 ? v4_offset(self.v4_base, address[0]) : v6_offset(self.v6_prefix, address);
 }
 
+/* Where in memory both ends of a packet stand. */
+struct ends {
+	const volatile struct pt_peer_entry *own;
+	const volatile struct pt_peer_entry *remote; /* nothing when it is behind a peer */
+};
+
 /* Our end must be our own address, and on the way out the packet must be our machine's own: what a
  * container behind us sends would speak in our name. */
-static __always_inline enum pt_reason judge_ends(struct __sk_buff *skb, struct judged *it)
+static __always_inline enum pt_reason judge_ends(struct __sk_buff *skb, struct judged *it, int egress,
+						 struct ends *ends)
 {
-	const __be32 *near = it->egress ? it->flow.source_address : it->flow.destination_address;
-	const __be32 *far = it->egress ? it->flow.destination_address : it->flow.source_address;
+	const __be32 *near = egress ? it->flow.source_address : it->flow.destination_address;
+	const __be32 *far = egress ? it->flow.destination_address : it->flow.source_address;
 	enum pt_reason reason;
 	__u32 offset;
 
 	if (offset_of(&it->flow, near) != self.offset)
 		return PT_NOT_OWN_ADDRESS;
-	if (it->egress && skb->ingress_ifindex)
+	if (egress && skb->ingress_ifindex)
 		return PT_FORWARDED;
-	reason = find_self(&it->moment, &self, &it->own);
+	ends->own = entry_at(&it->moment, self.offset);
+	reason = admit_self(ends->own, it->moment.now, &self, &it->own);
 	if (reason != PT_ALLOWED)
 		return reason;
 	offset = offset_of(&it->flow, far);
 	if (offset == self.offset)
 		return PT_UNKNOWN_PEER;
-	reason = find_peer(&it->moment, offset, &it->remote);
-	if (reason != PT_OUTSIDE_POOL || is_of_mesh(&it->flow, far))
-		return reason;
+	ends->remote = entry_at(&it->moment, offset);
+	if (ends->remote)
+		return admit(ends->remote, it->moment.now, &it->remote);
+	if (is_of_mesh(&it->flow, far))
+		return PT_OUTSIDE_POOL;
 	return find_router(&it->moment, it->flow.family, far, &it->remote);
 }
 
@@ -126,7 +136,7 @@ static __always_inline enum pt_reason judge_opening(struct __sk_buff *skb, const
 	return reason;
 }
 
-static __always_inline enum pt_reason find_opening(const struct judged *it, __u8 protocol)
+static __always_inline enum pt_reason find_opening(struct judged *it, __u8 protocol)
 {
 	return find_grant(&it->moment, sender(it), receiver(it), protocol, it->flow.destination_port);
 }
@@ -136,15 +146,16 @@ static __always_inline int is_granted(enum pt_reason reason)
 	return reason == PT_ALLOWED || reason == PT_SIDECAR_ONLY;
 }
 
-/* Of two refusals the one that knows a grant is told. */
-static __always_inline enum pt_reason choose(struct judged *it, enum pt_reason opening, enum pt_reason answering)
+/* Of two refusals the one that knows a grant is told, with its policy. */
+static __always_inline enum pt_reason choose(struct judged *it, enum pt_reason opening, __u32 policy,
+					     enum pt_reason answering)
 {
-	if (answering == PT_NO_SERVICE)
-		return opening;
-	if (answering != PT_ALLOWED_ANSWER && opening != PT_NO_SERVICE)
-		return opening;
-	it->initiator_slot = receiver(it)->slot;
-	return answering;
+	if (answering == PT_ALLOWED_ANSWER || (opening == PT_NO_SERVICE && answering != PT_NO_SERVICE)) {
+		it->initiator_slot = receiver(it)->slot;
+		return answering;
+	}
+	it->moment.policy = policy;
+	return opening;
 }
 
 /* A RST that answers data to a dead socket has no ACK; a SYN without ACK would open. */
@@ -153,19 +164,45 @@ static __always_inline int answers(__u8 flags)
 	return flags & (PT_ACK | PT_RST) && (!(flags & PT_SYN) || flags & PT_ACK);
 }
 
-static __always_inline enum pt_reason judge_tcp(struct __sk_buff *skb, struct judged *it)
+/* This, judge_udp and judge_icmp are not static: the verifier looks at them once, and the way of most packets stays
+ * short. */
+__noinline int weigh_tcp(struct __sk_buff *skb, struct judged *it)
 {
 	enum pt_reason opening, answering;
+	__u32 policy;
 
-	/* The way of most packets: without a call. */
-	opening = look_up_grant(&it->moment, sender(it), receiver(it), IPPROTO_TCP, it->flow.destination_port);
-	opening = judge_opening(skb, it, opening);
+	if (!it)
+		return PT_NO_GRANT;
+	opening = judge_opening(skb, it, find_opening(it, IPPROTO_TCP));
 	if (opening == PT_ALLOWED)
 		return opening;
+	policy = it->moment.policy;
 	answering = find_grant(&it->moment, receiver(it), sender(it), IPPROTO_TCP, it->flow.source_port);
 	if (is_granted(answering))
 		answering = answers(it->flow.tcp_flags) ? PT_ALLOWED_ANSWER : PT_ANSWER_FLAGS;
-	return choose(it, opening, answering);
+	return choose(it, opening, policy, answering);
+}
+
+/* What stands near is decided here; whatever is not so plain is weighed. Towards a service first: an answer to what
+ * is none of the receiver's services is the second guess. */
+static __always_inline enum pt_reason judge_tcp(struct __sk_buff *skb, struct judged *it, int egress,
+						const struct ends *ends)
+{
+	__u32 own = self.slot, remote = it->remote.slot, class;
+
+	if (!ends->remote)
+		return weigh_tcp(skb, it);
+	class = find_class(&it->moment, egress ? remote : own, IPPROTO_TCP, it->flow.destination_port);
+	if (class) {
+		if (is_near(egress ? ends->own : ends->remote, class) && (!egress || self.session || is_opener(skb)))
+			return PT_ALLOWED;
+		return weigh_tcp(skb, it);
+	}
+	class = find_class(&it->moment, egress ? own : remote, IPPROTO_TCP, it->flow.source_port);
+	if (!class || !is_near(egress ? ends->remote : ends->own, class) || !answers(it->flow.tcp_flags))
+		return weigh_tcp(skb, it);
+	it->initiator_slot = egress ? remote : own;
+	return PT_ALLOWED_ANSWER;
 }
 
 static __always_inline void remember(const struct judged *it, __u16 far_port, __u16 local_port)
@@ -182,7 +219,7 @@ static __always_inline void remember(const struct judged *it, __u16 far_port, __
 }
 
 /* Who serves may answer; whoever asked hears only answers to what it asked. */
-static __always_inline enum pt_reason judge_answer(const struct judged *it, __u8 protocol, __u16 far_port,
+static __always_inline enum pt_reason judge_answer(struct judged *it, __u8 protocol, __u16 far_port,
 						   __u16 local_port)
 {
 	struct question question = { it->remote.slot, far_port, local_port };
@@ -197,19 +234,21 @@ static __always_inline enum pt_reason judge_answer(const struct judged *it, __u8
 	return last && it->moment.now - *last < PT_ANSWER_NS ? PT_ALLOWED_ANSWER : PT_UNASKED;
 }
 
-/* This and judge_icmp are not static: the verifier looks at them once, and the way of TCP stays short. */
 __noinline int judge_udp(struct __sk_buff *skb, struct judged *it)
 {
-	enum pt_reason opening;
+	enum pt_reason opening, answering;
+	__u32 policy;
 
 	if (!it)
 		return PT_NO_GRANT;
 	opening = judge_opening(skb, it, find_opening(it, IPPROTO_UDP));
+	policy = it->moment.policy;
 	if (opening == PT_ALLOWED) {
 		remember(it, it->flow.destination_port, it->flow.source_port);
 		return opening;
 	}
-	return choose(it, opening, judge_answer(it, IPPROTO_UDP, it->flow.source_port, it->flow.destination_port));
+	answering = judge_answer(it, IPPROTO_UDP, it->flow.source_port, it->flow.destination_port);
+	return choose(it, opening, policy, answering);
 }
 
 static __always_inline enum pt_reason judge_echo(struct __sk_buff *skb, struct judged *it)
@@ -240,7 +279,7 @@ static __always_inline int same_address(const __be32 *left, const __be32 *right)
 }
 
 /* What the receiver of an error sent: towards a service of its sender, or as the answer of one of its own. */
-static __always_inline enum pt_reason judge_quoted(const struct judged *it, const struct flow *quote)
+static __always_inline enum pt_reason judge_quoted(struct judged *it, const struct flow *quote)
 {
 	__u8 protocol = is_icmp(quote) ? IPPROTO_ICMP : quote->protocol;
 	int opened = 1, answered = 1;
@@ -256,7 +295,7 @@ static __always_inline enum pt_reason judge_quoted(const struct judged *it, cons
 	return PT_UNRELATED_ERROR;
 }
 
-static __always_inline enum pt_reason judge_error(struct __sk_buff *skb, const struct judged *it)
+static __always_inline enum pt_reason judge_error(struct __sk_buff *skb, struct judged *it)
 {
 	struct part at = { it->at.offset + 8, it->at.end };
 	struct flow quote = { .family = it->flow.family };
@@ -280,15 +319,16 @@ __noinline int judge_icmp(struct __sk_buff *skb, struct judged *it)
 	return is_error(&it->flow) ? judge_error(skb, it) : PT_ICMP_UNSUPPORTED;
 }
 
-static __always_inline enum pt_reason judge(struct __sk_buff *skb, struct judged *it)
+static __always_inline enum pt_reason judge(struct __sk_buff *skb, struct judged *it, int egress)
 {
-	enum pt_reason reason = judge_ends(skb, it);
+	struct ends ends = {};
+	enum pt_reason reason = judge_ends(skb, it, egress, &ends);
 
 	if (reason != PT_ALLOWED)
 		return reason;
-	it->initiator_slot = sender(it)->slot;
+	it->initiator_slot = egress ? it->own.slot : it->remote.slot;
 	if (it->flow.protocol == IPPROTO_TCP)
-		return judge_tcp(skb, it);
+		return judge_tcp(skb, it, egress, &ends);
 	if (it->flow.protocol == IPPROTO_UDP)
 		return judge_udp(skb, it);
 	return is_icmp(&it->flow) ? judge_icmp(skb, it) : PT_PROTOCOL_UNSUPPORTED;
@@ -311,10 +351,13 @@ static __always_inline int is_unheard(const struct judged *it)
 	return 1;
 }
 
-static __always_inline int opens(const struct judged *it, enum pt_reason reason)
+static __always_inline int is_allowed(enum pt_reason reason)
 {
-	if (reason != PT_ALLOWED)
-		return 0;
+	return 1u << reason & (1u << PT_ALLOWED | 1u << PT_ALLOWED_ANSWER | 1u << PT_ALLOWED_ERROR);
+}
+
+static __always_inline int opens(const struct judged *it)
+{
 	if (it->flow.protocol == IPPROTO_TCP)
 		return (it->flow.tcp_flags & (PT_SYN | PT_ACK)) == PT_SYN;
 	return is_unheard(it);
@@ -326,26 +369,29 @@ static __always_inline int is_chatter(const struct flow *flow)
 	return flow->family == 6 && bpf_ntohl(flow->destination_address[0]) >> 24 == 0xff;
 }
 
-static __always_inline int is_allowed(enum pt_reason reason)
+static __always_inline int is_news(const struct judged *it, enum pt_reason reason)
 {
-	return reason == PT_ALLOWED || reason == PT_ALLOWED_ANSWER || reason == PT_ALLOWED_ERROR;
+	if (reason == PT_ALLOWED)
+		return opens(it);
+	return !is_allowed(reason) && !is_chatter(&it->flow);
 }
 
-static __always_inline void report(const struct judged *it, enum pt_reason reason, __u32 bytes)
+static __always_inline void report(const struct judged *it, int egress, enum pt_reason reason, __u32 bytes)
 {
-	__u32 place = (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + (it->egress ? 1 : 0);
+	__u32 place = (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + egress;
 
 	count(place, reason, bytes);
-	if (is_allowed(reason) ? opens(it, reason) : !is_chatter(&it->flow)) {
+	if (is_news(it, reason)) {
 		struct telling what = {
 			.now = it->moment.now,
 			.place = place,
-			.kind = is_allowed(reason) ? PT_OPENED : PT_DENIED,
+			.kind = reason == PT_ALLOWED ? PT_OPENED : PT_DENIED,
 			.reason = reason,
 			.own_slot = self.slot,
 			.remote_slot = it->remote.slot,
 			.initiator_slot = it->initiator_slot,
-			.sender_slot = it->egress ? self.slot : it->remote.slot,
+			.sender_slot = egress ? self.slot : it->remote.slot,
+			.policy = is_by_grant(reason) ? it->moment.policy : 0,
 		};
 
 		tell(&what, &it->flow);
@@ -360,8 +406,8 @@ static __always_inline int classify(struct __sk_buff *skb, int egress)
 	it.moment = this_moment(self.patience);
 	reason = parse(skb, &it.at, &it.flow);
 	if (reason == PT_ALLOWED)
-		reason = judge(skb, &it);
-	report(&it, reason, skb->len);
+		reason = judge(skb, &it, egress);
+	report(&it, egress, reason, skb->len);
 	return is_allowed(reason) ? PT_NEXT : PT_DROP;
 }
 

@@ -22,14 +22,8 @@ struct {
 /* The time first: who sees the new tick sees a time that is at least as new. */
 static __always_inline void write_time(void)
 {
-	volatile struct pt_clock *written;
-	__u32 zero = 0;
-
-	written = bpf_map_lookup_elem(&clock, &zero);
-	if (!written)
-		return;
-	written->boot_ns = bpf_ktime_get_boot_ns();
-	written->jiffies = bpf_jiffies64();
+	clock.boot_ns = bpf_ktime_get_boot_ns();
+	clock.jiffies = bpf_jiffies64();
 }
 
 static int tick(void *map, __u32 *key, struct ticker *value)

@@ -26,7 +26,7 @@ static __always_inline int is_v4_mapped(const __be32 *words)
 	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline enum pt_reason judge_call(const struct moment *moment, const struct flow *flow, __u32 offset,
+static __always_inline enum pt_reason judge_call(struct moment *moment, const struct flow *flow, __u32 offset,
 						 struct peer *remote)
 {
 	enum pt_reason reason;
@@ -34,7 +34,7 @@ static __always_inline enum pt_reason judge_call(const struct moment *moment, co
 
 	if (offset == PT_NOWHERE)
 		return PT_OUTSIDE_POOL;
-	reason = find_self(moment, &self, &own);
+	reason = admit_self(entry_at(moment, self.offset), moment->now, &self, &own);
 	if (reason != PT_ALLOWED)
 		return reason;
 	reason = find_peer(moment, offset, remote);
@@ -64,6 +64,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct flow *flow, 
 	loopback = loopback || offset == self.offset;
 	what.reason = loopback ? PT_ALLOWED_LOOPBACK : judge_call(&moment, flow, offset, &remote);
 	what.remote_slot = remote.slot;
+	what.policy = is_by_grant(what.reason) ? moment.policy : 0;
 	count(PT_CONNECT, what.reason, 0);
 	if (what.reason == PT_ALLOWED || what.reason == PT_ALLOWED_LOOPBACK)
 		return PT_PROCEED;

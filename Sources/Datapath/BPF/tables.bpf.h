@@ -13,12 +13,9 @@
 #include <bpf/bpf_endian.h>
 #include "postern_abi.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pt_state);
-} state SEC(".maps");
+/* What every packet reads has one entry, and is seen as a variable: it costs a load, and no search. */
+volatile struct pt_state state SEC(".data.state");
+volatile struct pt_clock clock SEC(".data.clock");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -67,13 +64,6 @@ struct {
 } routes SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pt_clock);
-} clock SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PT_PLACES * PT_REASONS);
 	__type(key, __u32);
@@ -96,6 +86,7 @@ struct {
 struct moment {
 	__u64 now;
 	__u32 copy;
+	__u32 policy; /* of the grant with an end that was found last, if the last search found one */
 };
 
 /* Who had an address when it was looked up. */
@@ -136,13 +127,10 @@ static __always_inline __u32 v6_offset(__u64 prefix, const __be32 *words)
 /* The timer's clock is right to 10 ms; when it has stopped, the kernel's is asked. */
 static __always_inline __u64 boot_time(__u32 patience)
 {
-	const volatile struct pt_clock *ticked;
-	__u64 now = bpf_jiffies64(), boot_ns;
-	__u32 zero = 0;
+	__u64 boot_ns;
 
-	ticked = bpf_map_lookup_elem(&clock, &zero);
-	if (ticked && now - ticked->jiffies <= patience) {
-		boot_ns = ticked->boot_ns;
+	if (bpf_jiffies64() - clock.jiffies <= patience) {
+		boot_ns = clock.boot_ns;
 		if (boot_ns)
 			return boot_ns;
 	}
@@ -152,11 +140,8 @@ static __always_inline __u64 boot_time(__u32 patience)
 static __always_inline struct moment this_moment(__u32 patience)
 {
 	struct moment moment = { .now = boot_time(patience) };
-	const volatile struct pt_state *found;
-	__u32 zero = 0;
 
-	found = bpf_map_lookup_elem(&state, &zero);
-	moment.copy = found ? found->copy & 1 : 0;
+	moment.copy = state.copy & 1;
 	return moment;
 }
 
@@ -169,14 +154,18 @@ static __always_inline enum pt_reason admit(const volatile struct pt_peer_entry 
 	return entry->lease_ns <= now ? PT_LEASE_EXPIRED : PT_ALLOWED;
 }
 
-static __always_inline enum pt_reason find_peer(const struct moment *moment, __u32 offset, struct peer *peer)
+/* Nothing when the offset is none of the pool's. */
+static __always_inline const volatile struct pt_peer_entry *entry_at(const struct moment *moment, __u32 offset)
 {
-	const volatile struct pt_peer_entry *entry;
 	__u32 index = moment->copy * PT_POOL_SIZE + offset;
 
-	if (offset >= PT_POOL_SIZE)
-		return PT_OUTSIDE_POOL;
-	entry = bpf_map_lookup_elem(&peers, &index);
+	return offset < PT_POOL_SIZE ? bpf_map_lookup_elem(&peers, &index) : 0;
+}
+
+static __always_inline enum pt_reason find_peer(const struct moment *moment, __u32 offset, struct peer *peer)
+{
+	const volatile struct pt_peer_entry *entry = entry_at(moment, offset);
+
 	return entry ? admit(entry, moment->now, peer) : PT_OUTSIDE_POOL;
 }
 
@@ -197,25 +186,25 @@ static __always_inline enum pt_reason find_router(const struct moment *moment, _
 }
 
 /* Our own address must be leased to us like anybody's: to this use of our slot, not to one that came after. */
-static __always_inline enum pt_reason find_self(const struct moment *moment, const volatile struct pt_identity *self,
-						struct peer *peer)
+static __always_inline enum pt_reason admit_self(const volatile struct pt_peer_entry *entry, __u64 now,
+						 const volatile struct pt_identity *self, struct peer *peer)
 {
-	if (find_peer(moment, self->offset, peer) != PT_ALLOWED)
+	if (!entry || admit(entry, now, peer) != PT_ALLOWED)
 		return PT_OWN_LEASE;
 	if (peer->slot != self->slot || peer->generation != self->generation)
 		return PT_OWN_LEASE;
 	return PT_ALLOWED;
 }
 
-/* 0 when nobody here is granted it. A service answers at its peer's own address, not behind it. */
-static __always_inline __u32 find_class(const struct moment *moment, const struct peer *host, __u8 protocol, __u16 port)
+/* 0 when nobody here is granted it. */
+static __always_inline __u32 find_class(const struct moment *moment, __u32 slot, __u8 protocol, __u16 port)
 {
-	__u64 key = pt_service_key(host->slot, protocol, port);
+	__u64 key = pt_service_key(slot, protocol, port);
 	__u32 index = moment->copy * PT_BUCKETS + pt_service_bucket(key);
 	const struct pt_bucket *bucket = bpf_map_lookup_elem(&services, &index);
 	int place;
 
-	if (!bucket || host->is_behind)
+	if (!bucket)
 		return 0;
 #pragma unroll
 	for (place = 0; place < PT_BUCKET_ENTRIES; place++) {
@@ -229,13 +218,14 @@ static __always_inline __u32 find_class(const struct moment *moment, const struc
 	return 0;
 }
 
-static __always_inline enum pt_reason find_timed(const struct moment *moment, __u32 slot, __u32 class)
+static __always_inline enum pt_reason find_timed(struct moment *moment, __u32 slot, __u32 class)
 {
 	struct pt_timed_key key = { .slot = slot, .service_class = class, .copy = moment->copy };
 	const volatile struct pt_timed *timed_grant = bpf_map_lookup_elem(&timed, &key);
 
 	if (!timed_grant)
 		return PT_NO_GRANT;
+	moment->policy = timed_grant->policy;
 	if (timed_grant->until_ns <= moment->now)
 		return PT_GRANT_ENDED;
 	switch (timed_grant->verdict) {
@@ -257,13 +247,32 @@ static __always_inline const volatile struct pt_row *find_row(const struct momen
 	return page ? bpf_map_lookup_elem(page, &place) : 0;
 }
 
-static __always_inline enum pt_reason look_up_grant(const struct moment *moment, const struct peer *initiator,
-						    const struct peer *host, __u8 protocol, __u16 port)
+/* Whether a search for a grant was what decided: only then its policy is told. */
+static __always_inline int is_by_grant(enum pt_reason reason)
 {
-	__u32 class = find_class(moment, host, protocol, port);
-	const volatile struct pt_row *row;
-	__u32 place;
+	return 1u << reason & (1u << PT_ALLOWED | 1u << PT_SIDECAR_ONLY | 1u << PT_GRANT_ENDED | 1u << PT_NODE_OPENS);
+}
 
+/* What stands beside the initiator's address: the way of most packets, which reads no row. */
+static __always_inline int is_near(const volatile struct pt_peer_entry *initiator, __u32 class)
+{
+	return class < PT_NEAR_CLASSES && initiator->near[class / 64] >> class % 64 & 1;
+}
+
+/* May this peer open towards that port of that host? A service answers at its peer's own address, not behind it.
+ * Not static: so the verifier looks at it once, not at each call. */
+__noinline int find_grant(struct moment *moment, const struct peer *initiator, const struct peer *host,
+			  __u8 protocol, __u16 port)
+{
+	const volatile struct pt_row *row;
+	__u32 class, place;
+
+	if (!moment)
+		return PT_NO_SERVICE;
+	moment->policy = 0;
+	if (!initiator || !host || host->is_behind)
+		return PT_NO_SERVICE;
+	class = find_class(moment, host->slot, protocol, port);
 	if (!class || class >= PT_CLASSES)
 		return PT_NO_SERVICE;
 	row = find_row(moment, class / PT_SEGMENT_CLASSES, initiator->slot);
@@ -286,15 +295,6 @@ static __always_inline enum pt_reason look_up_grant(const struct moment *moment,
 	default:
 		return PT_NO_GRANT;
 	}
-}
-
-/* May this peer open towards that port of that host? Not static: so the verifier looks at it once, not at each call. */
-__noinline int find_grant(const struct moment *moment, const struct peer *initiator, const struct peer *host,
-			  __u8 protocol, __u16 port)
-{
-	if (!moment || !initiator || !host)
-		return PT_NO_SERVICE;
-	return look_up_grant(moment, initiator, host, protocol, port);
 }
 
 static __always_inline void count(__u32 place, __u32 reason, __u64 bytes)
@@ -333,6 +333,7 @@ struct telling {
 	__u32 remote_slot;
 	__u32 initiator_slot;
 	__u32 sender_slot;
+	__u32 policy;
 };
 
 static __always_inline void tell(const struct telling *what, const struct flow *flow)
@@ -360,6 +361,7 @@ static __always_inline void tell(const struct telling *what, const struct flow *
 	event->initiator_slot = what->initiator_slot;
 	event->suppressed = limit->suppressed;
 	limit->suppressed = 0;
+	event->policy = what->policy;
 	event->source_port = flow->source_port;
 	event->destination_port = flow->destination_port;
 	__builtin_memcpy(event->source, flow->source_address, sizeof(event->source));

@@ -93,6 +93,29 @@ struct MapDescriptor: ~Copyable, Sendable {
     func mappedValues<Value: BitwiseCopyable>(
         from first: UInt32, count: UInt32, of: Value.Type
     ) throws(DatapathError) -> [Value] {
+        try unsafe withMapped(from: first, count: count, of: Value.self) { unsafe Array($0) }
+    }
+
+    /// Those values of it that are not all zero, each with its place behind the first; what is empty is only looked at.
+    func mappedEntries<Value: BitwiseCopyable>(
+        from first: UInt32, count: UInt32, of: Value.Type
+    ) throws(DatapathError) -> [(UInt32, Value)] {
+        let (size, block) = (MemoryLayout<Value>.stride, 256)
+        let zero = [UInt8](repeating: 0, count: size * block)
+        return try unsafe withMapped(from: first, count: count, of: Value.self) { values in
+            guard let base = unsafe UnsafeRawPointer(values.baseAddress) else { return [] }
+            func isUsed(_ range: Range<Int>) -> Bool {
+                unsafe memcmp(base + range.lowerBound * size, zero, range.count * size) != 0
+            }
+            let blocks = stride(from: 0, to: Int(count), by: block).map { $0..<min($0 + block, Int(count)) }
+            let places = blocks.filter(isUsed).flatMap { $0.filter { isUsed($0..<$0 + 1) } }
+            return places.map { place in unsafe (UInt32(place), values[place]) }
+        }
+    }
+
+    private func withMapped<Value: BitwiseCopyable, Result>(
+        from first: UInt32, count: UInt32, of: Value.Type, _ body: (UnsafeBufferPointer<Value>) -> Result
+    ) throws(DatapathError) -> Result {
         let stride = MemoryLayout<Value>.stride
         precondition(stride % 8 == 0 && stride == Int(shape.valueSize) && first + count <= shape.entries)
         let length = Int(shape.entries) * stride
@@ -102,7 +125,7 @@ struct MapDescriptor: ~Copyable, Sendable {
         }
         defer { unsafe munmap(base, length) }
         let start = unsafe base.advanced(by: Int(first) * stride).assumingMemoryBound(to: Value.self)
-        return unsafe Array(UnsafeBufferPointer(start: start, count: Int(count)))
+        return unsafe body(UnsafeBufferPointer(start: start, count: Int(count)))
     }
 
     private func check(_ result: Int32, _ verb: String) throws(DatapathError) {

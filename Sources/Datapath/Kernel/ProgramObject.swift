@@ -34,7 +34,7 @@ internal import Glibc
     func share(_ tables: borrowing Tables) throws(DatapathError) {
         var next = unsafe bpf_object__next_map(object, nil)
         while let map = unsafe next {
-            if let name = unsafe bpf_map__name(map), let shared = SharedMap(rawValue: unsafe String(cString: name)) {
+            if let name = unsafe bpf_map__name(map), let shared = SharedMap(inPrograms: unsafe String(cString: name)) {
                 try DatapathError.check(
                     unsafe bpf_map__reuse_fd(map, tables.descriptor(of: shared)),
                     "give the \(self.name) the table `\(shared.rawValue)`")

@@ -60,8 +60,8 @@ int rotating(struct __sk_buff *skb)
 	reason = parse(skb, &it.at, &it.flow);
 	if (reason == PT_ALLOWED) {
 		rotate(&it.flow, skb->mark);
-		reason = judge(skb, &it);
+		reason = judge(skb, &it, 0);
 	}
-	report(&it, reason, skb->len);
+	report(&it, 0, reason, skb->len);
 	return is_allowed(reason) ? PT_NEXT : PT_DROP;
 }
