@@ -12,6 +12,12 @@ package struct PolicySnapshot: Sendable {
     let agents: [AgentName: AgentDefinition]
     let services: [ServiceName: ServiceDefinition]
 
+    /// Where the policy stands of which this is true; nil when there is none, or more than one.
+    package func reference(where isWanted: (PolicyReference) -> Bool) -> PolicyReference? {
+        let found = references.values.filter(isWanted)
+        return found.count == 1 ? found.first : nil
+    }
+
     var authorizer: Authorizer { Authorizer(policies: policies, entities: entities) }
 
     /// Reads the policies. What they name need not exist: an agent may have been removed since, and then a policy

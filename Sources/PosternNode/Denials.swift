@@ -39,6 +39,10 @@ extension Node {
     }
 
     private func reason(_ agent: AgentName, _ service: ServiceName, _ event: PacketEvent) -> String {
+        // Known even where the policy has come to say something else since.
+        if event.reason == .grantEnded, let ended = policy?.reference(where: { $0.number == event.policy }) {
+            return "its grant by \(ended) has ended"
+        }
         let now = trustedNow.map { _ in clock.utc(at: event.time) }
         return switch policy?.decide(agent: agent, action: .connect, service: service, now: now).reason {
         case .permitted: event.reason.description

@@ -51,6 +51,7 @@ package struct NodeService: Service {
                 group.addTask { await inspect() }
                 group.addTask { await renew() }
                 group.addTask { try await watchUnderlay() }
+                group.addTask { try await watchWall() }
                 group.addTask { await answerForNames() }
                 group.addTask { await keepResolver() }
                 try await group.next()
@@ -81,6 +82,31 @@ package struct NodeService: Service {
                 }
             }
             for await _ in wakeUps { await node.drainEvents() }
+            group.cancelAll()
+        }
+    }
+
+    /// Where the wall stands in the firewall, whoever changes that may have taken it away: so it is looked at, at once.
+    private func watchWall() async throws {
+        guard Wall.material == .table else {
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+            return
+        }
+        let (stop, watch) = (try StopSignal(), try WallWatch())
+        let (wakeUps, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                await onThread("postern-wall", stop: stop) {
+                    while !readable([stop.descriptor, watch.descriptor]).contains(0) {
+                        watch.drain()
+                        continuation.yield()
+                        // Others may change their firewall all the time, and looking costs.
+                        if !readable([stop.descriptor], timeout: 100).isEmpty { break }
+                    }
+                    continuation.finish()
+                }
+            }
+            for await _ in wakeUps { await node.reconcile(.changes) }
             group.cancelAll()
         }
     }

@@ -1,5 +1,5 @@
 import Authorization
-import Mesh
+package import Mesh
 import WireGuard
 
 /// The part of the map that this node acts on.
@@ -15,8 +15,14 @@ struct PlanView {
         let socket: Numbering.Socket
     }
 
-    /// Services of an agent, each with the moment at which its grant ends; nil where time does not end it.
-    private typealias Reach = [ServiceName: Timestamp?]
+    /// When a grant ends, and by which policy.
+    struct End: Equatable {
+        let moment: Timestamp
+        let policy: PolicyReference?
+    }
+
+    /// Services of an agent, each with the end of its grant; nil where time does not end it.
+    private typealias Reach = [ServiceName: End?]
 
     let map: NetworkMap
     let own: NetworkMap.Node
@@ -28,7 +34,7 @@ struct PlanView {
     /// own, when the coordinator is away.
     let neighbours: [NetworkMap.Node]
     /// Who may open what, and until when; nil where time does not end it.
-    let openings: [Opening: Timestamp?]
+    let openings: [Opening: End?]
     private(set) var problems: [String] = []
 
     private let reach: [AgentName: Reach]
@@ -53,19 +59,19 @@ struct PlanView {
             localSessions.values.flatMap { reach[$0.agent, default: [:]].keys.compactMap { map.services[$0]?.node } })
         neighbours = near.subtracting([own.name]).sorted().compactMap { map.nodes[$0] }
         // What a session of another node may open elsewhere is the business of others.
-        var openings: [Opening: Timestamp?] = [:]
+        var openings: [Opening: End?] = [:]
         for session in live {
-            for (name, until) in reach[session.agent, default: [:]] {
+            for (name, end) in reach[session.agent, default: [:]] {
                 guard localSessions[session.id] != nil || map.services[name]?.node == own.name,
                     let socket = sockets.byName[name]
                 else { continue }
                 // Services that share a port end together, with the first of them.
-                openings.note(Opening(initiator: session.peer, socket: socket), until: until)
+                openings.note(Opening(initiator: session.peer, socket: socket), end: end)
             }
         }
         for other in neighbours {
-            openings.note(Opening(initiator: own.peer, socket: .letters(of: other)), until: nil)
-            openings.note(Opening(initiator: other.peer, socket: .letters(of: own)), until: nil)
+            openings.note(Opening(initiator: own.peer, socket: .letters(of: other)), end: nil)
+            openings.note(Opening(initiator: other.peer, socket: .letters(of: own)), end: nil)
         }
         self.openings = openings
     }
@@ -109,13 +115,16 @@ private struct Sockets {
     }
 
     /// Where several services share a port the classifier cannot tell them apart: all must be granted, or none is.
-    func reach(_ grants: [Grant]) -> [ServiceName: Timestamp?] {
+    func reach(_ grants: [Grant]) -> [ServiceName: PlanView.End?] {
         let granted = Set(grants.map(\.service))
         let reachable = grants.filter { grant in
             guard let socket = byName[grant.service] else { return false }
             return names[socket, default: []].isSubset(of: granted)
         }
-        return Dictionary(reachable.map { ($0.service, $0.until) }, uniquingKeysWith: { first, _ in first })
+        let ends = reachable.map { grant in
+            (grant.service, grant.until.map { PlanView.End(moment: $0, policy: grant.policies.first) })
+        }
+        return Dictionary(ends, uniquingKeysWith: { first, _ in first })
     }
 }
 
@@ -130,12 +139,28 @@ extension Numbering.Socket {
     }
 }
 
-extension [PlanView.Opening: Timestamp?] {
-    fileprivate mutating func note(_ opening: PlanView.Opening, until: Timestamp?) {
+extension [PlanView.Opening: PlanView.End?] {
+    fileprivate mutating func note(_ opening: PlanView.Opening, end: PlanView.End?) {
         guard let before = self[opening] else {
-            self[opening] = .some(until)
+            self[opening] = .some(end)
             return
         }
-        self[opening] = .some([before, until].compactMap(\.self).min())
+        self[opening] = .some([before, end].compactMap(\.self).min(by: <))
+    }
+}
+
+extension PlanView.End {
+    /// Of two that end together one is told of, always the same.
+    fileprivate static func < (left: Self, right: Self) -> Bool {
+        (left.moment, left.policy?.number ?? 0) < (right.moment, right.policy?.number ?? 0)
+    }
+}
+
+extension PolicyReference {
+    /// The policy's number in the tables, by which events name it: of the same policy always the same, and never 0.
+    package var number: UInt32 {
+        // FNV-1a.
+        let hash = "\(document)\n\(id)".utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return max(1, hash)
     }
 }

@@ -89,14 +89,15 @@ extension Planner {
             guard let slot = numbering.slots[socket.peer] else { continue }
             tables.services[ServiceKey(slot: slot, port: socket.port, transport: socket.transport)] = number
         }
-        for (opening, until) in view.openings {
+        for (opening, end) in view.openings {
             guard let slot = numbering.slots[opening.initiator], let number = numbering.classes[opening.socket] else {
                 continue
             }
             let key = VerdictKey(slot: slot, serviceClass: number)
-            if let until {
+            if let end {
                 // The kernel ends it on time, whatever becomes of us.
-                tables.timed[key] = TimedGrant(until: clock.bootTime(of: until), verdict: .allow, policy: 0)
+                tables.timed[key] = TimedGrant(
+                    until: clock.bootTime(of: end.moment), verdict: .allow, policy: end.policy?.number ?? 0)
             } else {
                 tables.verdicts[key] = .allow
             }

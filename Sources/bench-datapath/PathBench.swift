@@ -15,6 +15,7 @@ struct PathBench {
     private static let times = 150_000
     private static let few = (peers: UInt32(10), services: UInt32(1))
     private static let many = (peers: UInt32(100), services: UInt32(100))
+    private static let attempts = 5
     /// What two equal windows may differ by before a run says nothing.
     private static let noise = 30.0
     private static let mostAdded = 100.0
@@ -23,8 +24,7 @@ struct PathBench {
     let pins: String
 
     func run() throws -> Outcome {
-        try pinToOneProcessor()
-        let wire = try Wire()
+        let wire = try Wire(processor: pinToOneProcessor())
         let fewTables = try tables(Self.few)
         let manyTables = try tables(Self.many)
         defer {
@@ -95,13 +95,16 @@ struct PathBench {
         try Classifier.attach(
             interface: wire.interface(), netns: wire.netns, identity: Scene.device(), tables: tables, pins: place)
         defer { try? Classifier.detach(pins: place) }
-        let before = try tables.counts(at: .nodeIngress)
-        let time = try window(wire, frames)
-        let after = try tables.counts(at: .nodeIngress)
-        guard Set(after.keys) == [.allowed],
-            (after[.allowed]?.packets ?? 0) - (before[.allowed]?.packets ?? 0) == UInt64(Self.times + 2_000)
-        else { throw BenchError("the classifier did not allow every packet") }
-        return time
+        for _ in 0..<Self.attempts {
+            let before = try tables.counts(at: .nodeIngress)
+            let time = try window(wire, frames)
+            let after = try tables.counts(at: .nodeIngress)
+            guard Set(after.keys) == [.allowed] else { throw BenchError("the classifier did not allow every packet") }
+            // On a busy machine the kernel may put off receiving until its queue is full, and lose some.
+            let judged = (after[.allowed]?.packets ?? 0) - (before[.allowed]?.packets ?? 0)
+            if judged >= UInt64(Self.times) / 1000 * 999 { return time }
+        }
+        throw BenchError("the kernel loses packets: the machine is too busy")
     }
 
     private func tables(_ size: (peers: UInt32, services: UInt32)) throws -> Tables {
@@ -112,10 +115,11 @@ struct PathBench {
     }
 
     /// This thread is the process's first, and so has its number.
-    private func pinToOneProcessor() throws {
+    private func pinToOneProcessor() throws -> Int {
         let process = ProcessInfo.processInfo
         let last = process.activeProcessorCount - 1
         try bench_datapath.run(["taskset", "-p", "-c", "\(last)", "\(process.processIdentifier)"])
+        return last
     }
 }
 

@@ -17,13 +17,14 @@ guard CommandLine.arguments.count == 2, names.contains(CommandLine.arguments[1])
 
 do {
     let mount = try PinMount()
-    let outcome =
+    let result = Result {
         switch CommandLine.arguments[1] {
         case "classifier": try ClassifierBench(pins: mount.path).run()
         default: try PathBench(pins: mount.path).run()
         }
+    }
     mount.remove()
-    exit(outcome.rawValue)
+    exit(try result.get().rawValue)
 } catch {
     stop("\(error)", code: 3)
 }

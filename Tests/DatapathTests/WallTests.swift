@@ -131,6 +131,21 @@ extension Wall.Material {
         try raise(around: lan, tables, mount, .table)
     }
 
+    @Test(arguments: ["flush ruleset", "flush chain inet postern leaving", "delete set inet postern other"])
+    func `whoever watches the firewall hears at once that it was changed, and only then`(script: String) throws {
+        let (lan, mount) = (try LAN(), try PinMount())
+        let tables = try Tables(pins: mount.path + "/tables")
+        try raise(around: lan, tables, mount, .table)
+        try must("ip netns exec \(lan.node.name) nft 'add set inet postern other { type inet_service; }'")
+        let watch = try WallWatch(netns: lan.node.descriptor)
+        var waiting = pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0)
+        #expect(unsafe poll(&waiting, 1, 0) == 0)
+        try must("ip netns exec \(lan.node.name) nft \(script)")
+        #expect(unsafe poll(&waiting, 1, 1_000) == 1)
+        watch.drain()
+        #expect(unsafe poll(&waiting, 1, 0) == 0)
+    }
+
     @Test(.enabled(if: Wall.material == .links))
     func `links do not fall with the firewall`() throws {
         let (lan, mount) = (try LAN(), try PinMount())

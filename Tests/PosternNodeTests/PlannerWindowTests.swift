@@ -30,6 +30,10 @@ import WireGuard
         let plan = try mesh.plan(with: &planner)
         #expect(plan.tables.timed.values.map(\.until) == [Self.end])
         #expect(plan.nextChange == Self.end)
+        // By this number an event of the kernel names the policy.
+        let numbers = plan.tables.timed.values.map { Optional($0.policy) }
+        let policy = try mesh.snapshot().reference { numbers.contains($0.number) }
+        #expect(policy?.document == mesh.map.policies.keys.first)
         #expect(plan.opens(session, "ledger", of: mesh))
         let node = try #require(mesh.map.nodes[NodeName(unchecked: "b")])
         let port = try port(8080)
