@@ -32,10 +32,11 @@ package enum Classifier {
         by attachment: Attachment = attachment
     ) throws(DatapathError) {
         let pins = try PinDirectory(path)
-        let object = try load(identity, tables: tables)
+        let operation = "attach the classifier to interface \(interface)"
+        let link = try LinkHeader.of(interface: interface, netns: netns, operation)
+        let object = try load(identity, behind: link, tables: tables)
         for direction in Direction.allCases {
             let program = try object.descriptor(of: direction.rawValue)
-            let operation = "attach the classifier to interface \(interface)"
             switch attachment {
             case .tcx:
                 let result = pt_bpf_link_tcx(netns ?? -1, program, Int32(interface), direction.attachType)
@@ -92,9 +93,11 @@ package enum Classifier {
         try PinDirectory.removeAll(Direction.allCases.map(\.rawValue), at: path)
     }
 
-    static func load(_ identity: DeviceIdentity, tables: borrowing Tables) throws(DatapathError) -> ProgramObject {
+    static func load(
+        _ identity: DeviceIdentity, behind link: LinkHeader = .ethernet, tables: borrowing Tables
+    ) throws(DatapathError) -> ProgramObject {
         let object = try ProgramObject("classifier", base64: classifierObject)
-        try object.freeze(identity.frozen)
+        try object.freeze(identity.frozen(behind: link))
         try object.share(tables)
         try object.load()
         return object

@@ -36,7 +36,7 @@ package enum ConnectHook {
         _ identity: DeviceIdentity, tables: borrowing Tables
     ) throws(DatapathError) -> ProgramObject {
         let object = try ProgramObject("connect hook", base64: connectObject)
-        try object.freeze(identity.frozen)
+        try object.freeze(identity.frozen())
         try object.share(tables)
         try object.load()
         return object

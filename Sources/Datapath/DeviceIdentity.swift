@@ -32,12 +32,13 @@ package struct DeviceIdentity: Hashable, Sendable {
         self.openers = Set(openers.filter { $0 != Self.nobody }.sorted().prefix(Self.maximumOpeners))
     }
 
-    var frozen: pt_identity {
+    /// - Parameter link: where the programs look for IP; a test run gives them Ethernet.
+    func frozen(behind link: LinkHeader = .ethernet) -> pt_identity {
         var users = openers.sorted().makeIterator()
         return pt_identity(
             v6_prefix: pool.v6Prefix, v4_base: pool.v4Base.rawValue, offset: offset.rawValue, slot: slot.rawValue,
             generation: generation.rawValue, session: kind == .session ? 1 : 0, patience: Ticker.patience,
             openers: (users.next() ?? 0, users.next() ?? 0, users.next() ?? 0, users.next() ?? 0),
-            opener_count: UInt32(openers.count), pad: 0)
+            opener_count: UInt32(openers.count), link_bytes: link.rawValue)
     }
 }

@@ -10,7 +10,7 @@ package struct Rehearsal: ~Copyable {
     /// - Parameter object: a compiled object in base64 whose only constant is a device's identity.
     package init(of object: String, identity: DeviceIdentity, tables: borrowing Tables) throws(DatapathError) {
         let opened = try ProgramObject("program to measure", base64: object)
-        try opened.freeze(identity.frozen)
+        try opened.freeze(identity.frozen())
         try opened.share(tables)
         try opened.load()
         self.object = opened

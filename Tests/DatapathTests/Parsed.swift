@@ -30,8 +30,7 @@ struct Parsed {
         case (0x86, 0xdd): try readV6()
         default: throw Stop(.notIP)
         }
-        // The kernel counts the link's header too.
-        if end > frame.count { throw Stop(.truncated) }
+        if end > ip.count { throw Stop(.truncated) }
         try walkExtensions()
         try readTransport()
     }

@@ -1,3 +1,4 @@
+import Authorization
 import Datapath
 import Mesh
 import PosternNode

@@ -244,7 +244,7 @@ struct pt_identity {
 	__u32 patience; /* ticks of the kernel after which the timer's clock is not believed */
 	__u32 openers[PT_OPENERS]; /* uids whose sockets open from a node's device */
 	__u32 opener_count;
-	__u32 pad;
+	__u32 link_bytes; /* of the header that stands before IP on the device */
 };
 _Static_assert(sizeof(struct pt_identity) == 56, "pt_identity is 56 bytes");
 

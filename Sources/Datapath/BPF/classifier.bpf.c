@@ -404,7 +404,7 @@ static __always_inline int classify(struct __sk_buff *skb, int egress)
 	enum pt_reason reason;
 
 	it.moment = this_moment(self.patience);
-	reason = parse(skb, &it.at, &it.flow);
+	reason = parse(skb, self.link_bytes, &it.at, &it.flow);
 	if (reason == PT_ALLOWED)
 		reason = judge(skb, &it, egress);
 	report(&it, egress, reason, skb->len);

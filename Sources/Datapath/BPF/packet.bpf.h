@@ -31,7 +31,7 @@ struct part {
 	__u32 end;
 };
 
-/* Headers are read relative to the network header, so that devices with and without a link layer are alike. */
+/* Headers are read relative to the network header, wherever they are: also in pages that the program cannot see. */
 static __always_inline long load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
 {
 	if (!bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET))
@@ -41,44 +41,59 @@ static __always_inline long load(struct __sk_buff *skb, __u32 offset, void *to, 
 	return bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET);
 }
 
-/* The total length comes back; whether so much is there is the caller's question. */
-static __always_inline enum pt_reason parse_v4(struct __sk_buff *skb, struct part *at, struct flow *flow, __u32 *total)
+/* The same for what most packets have where the program can see it, behind a link header of so many bytes: it saves a
+ * call. */
+static __always_inline long load_near(struct __sk_buff *skb, __u32 link, __u32 offset, void *to, __u32 length)
 {
-	struct iphdr ip;
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *from = data + link + offset;
 
-	if (load(skb, at->offset, &ip, sizeof(ip)))
-		return PT_TRUNCATED;
-	if (ip.version != 4)
+	if (from + length > end)
+		return load(skb, offset, to, length);
+	__builtin_memcpy(to, from, length);
+	return 0;
+}
+
+/* Above IPv4, and above IPv6 without extensions, the place is known. */
+static __always_inline long load_transport(struct __sk_buff *skb, __u32 link, __u32 offset, void *to, __u32 length)
+{
+	if (offset == sizeof(struct iphdr))
+		return load_near(skb, link, sizeof(struct iphdr), to, length);
+	if (offset == sizeof(struct ipv6hdr))
+		return load_near(skb, link, sizeof(struct ipv6hdr), to, length);
+	return load(skb, offset, to, length);
+}
+
+/* The total length comes back; whether so much is there is the caller's question. */
+static __always_inline enum pt_reason parse_v4(const struct iphdr *ip, struct part *at, struct flow *flow, __u32 *total)
+{
+	if (ip->version != 4)
 		return PT_NOT_IP;
 	flow->family = 4;
-	flow->protocol = ip.protocol;
-	flow->source_address[0] = ip.saddr;
-	flow->destination_address[0] = ip.daddr;
-	*total = bpf_ntohs(ip.tot_len);
-	if (ip.ihl < 5 || *total < sizeof(ip))
+	flow->protocol = ip->protocol;
+	flow->source_address[0] = ip->saddr;
+	flow->destination_address[0] = ip->daddr;
+	*total = bpf_ntohs(ip->tot_len);
+	if (ip->ihl < 5 || *total < sizeof(*ip))
 		return PT_TRUNCATED;
-	if (ip.ihl > 5)
+	if (ip->ihl > 5)
 		return PT_IP_OPTIONS;
-	if (ip.frag_off & bpf_htons(PT_IPV4_FRAGMENT))
+	if (ip->frag_off & bpf_htons(PT_IPV4_FRAGMENT))
 		return PT_FRAGMENT;
-	at->offset += sizeof(ip);
+	at->offset += sizeof(*ip);
 	return PT_ALLOWED;
 }
 
-static __always_inline enum pt_reason parse_v6(struct __sk_buff *skb, struct part *at, struct flow *flow, __u32 *total)
+static __always_inline enum pt_reason parse_v6(const struct ipv6hdr *ip, struct part *at, struct flow *flow,
+					       __u32 *total)
 {
-	struct ipv6hdr ip;
-
-	if (load(skb, at->offset, &ip, sizeof(ip)))
-		return PT_TRUNCATED;
-	if (ip.version != 6)
+	if (ip->version != 6)
 		return PT_NOT_IP;
 	flow->family = 6;
-	flow->protocol = ip.nexthdr;
-	__builtin_memcpy(flow->source_address, &ip.saddr, 16);
-	__builtin_memcpy(flow->destination_address, &ip.daddr, 16);
-	*total = sizeof(ip) + bpf_ntohs(ip.payload_len);
-	at->offset += sizeof(ip);
+	flow->protocol = ip->nexthdr;
+	__builtin_memcpy(flow->source_address, &ip->saddr, 16);
+	__builtin_memcpy(flow->destination_address, &ip->daddr, 16);
+	*total = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	at->offset += sizeof(*ip);
 	return PT_ALLOWED;
 }
 
@@ -131,11 +146,11 @@ static __always_inline int has_extensions(__u8 next)
 	return next == IPPROTO_HOPOPTS || next == IPPROTO_DSTOPTS || judge_extension(next, 1) != PT_ALLOWED;
 }
 
-static __always_inline enum pt_reason parse_tcp(struct __sk_buff *skb, const struct part *at, struct flow *flow)
+static __always_inline enum pt_reason parse_tcp(struct __sk_buff *skb, __u32 link, const struct part *at, struct flow *flow)
 {
 	struct tcphdr tcp;
 
-	if (at->offset + sizeof(tcp) > at->end || load(skb, at->offset, &tcp, sizeof(tcp)))
+	if (at->offset + sizeof(tcp) > at->end || load_transport(skb, link, at->offset, &tcp, sizeof(tcp)))
 		return PT_TRUNCATED;
 	if (tcp.doff < 5 || at->offset + tcp.doff * 4 > at->end)
 		return PT_TRUNCATED;
@@ -145,11 +160,11 @@ static __always_inline enum pt_reason parse_tcp(struct __sk_buff *skb, const str
 	return PT_ALLOWED;
 }
 
-static __always_inline enum pt_reason parse_udp(struct __sk_buff *skb, const struct part *at, struct flow *flow)
+static __always_inline enum pt_reason parse_udp(struct __sk_buff *skb, __u32 link, const struct part *at, struct flow *flow)
 {
 	struct udphdr udp;
 
-	if (at->offset + sizeof(udp) > at->end || load(skb, at->offset, &udp, sizeof(udp)))
+	if (at->offset + sizeof(udp) > at->end || load_transport(skb, link, at->offset, &udp, sizeof(udp)))
 		return PT_TRUNCATED;
 	if (bpf_ntohs(udp.len) < sizeof(udp) || at->offset + bpf_ntohs(udp.len) > at->end)
 		return PT_TRUNCATED;
@@ -158,7 +173,7 @@ static __always_inline enum pt_reason parse_udp(struct __sk_buff *skb, const str
 	return PT_ALLOWED;
 }
 
-static __always_inline enum pt_reason parse_icmp(struct __sk_buff *skb, const struct part *at, struct flow *flow)
+static __always_inline enum pt_reason parse_icmp(struct __sk_buff *skb, __u32 link, const struct part *at, struct flow *flow)
 {
 	__u8 icmp[8];
 
@@ -185,35 +200,41 @@ static __always_inline int is_echo_reply(const struct flow *flow)
 	return flow->icmp_type == (flow->family == 4 ? PT_ECHO_REPLY : PT_ECHO_REPLY_V6);
 }
 
-static __always_inline enum pt_reason parse_transport(struct __sk_buff *skb, const struct part *at, struct flow *flow)
+static __always_inline enum pt_reason parse_transport(struct __sk_buff *skb, __u32 link, const struct part *at, struct flow *flow)
 {
 	if (flow->protocol == IPPROTO_TCP)
-		return parse_tcp(skb, at, flow);
+		return parse_tcp(skb, link, at, flow);
 	if (flow->protocol == IPPROTO_UDP)
-		return parse_udp(skb, at, flow);
-	return is_icmp(flow) ? parse_icmp(skb, at, flow) : PT_ALLOWED;
+		return parse_udp(skb, link, at, flow);
+	return is_icmp(flow) ? parse_icmp(skb, link, at, flow) : PT_ALLOWED;
 }
 
 /* A whole packet. Afterwards `at` is where its transport header is. */
-static __always_inline enum pt_reason parse(struct __sk_buff *skb, struct part *at, struct flow *flow)
+static __always_inline enum pt_reason parse(struct __sk_buff *skb, __u32 link, struct part *at, struct flow *flow)
 {
 	enum pt_reason reason;
+	struct ipv6hdr ip6;
+	struct iphdr ip4;
 	__u32 total = 0;
 
 	at->offset = 0;
 	switch (skb->protocol) {
 	case bpf_htons(ETH_P_IP):
-		reason = parse_v4(skb, at, flow, &total);
+		if (load_near(skb, link, 0, &ip4, sizeof(ip4)))
+			return PT_TRUNCATED;
+		reason = parse_v4(&ip4, at, flow, &total);
 		break;
 	case bpf_htons(ETH_P_IPV6):
-		reason = parse_v6(skb, at, flow, &total);
+		if (load_near(skb, link, 0, &ip6, sizeof(ip6)))
+			return PT_TRUNCATED;
+		reason = parse_v6(&ip6, at, flow, &total);
 		break;
 	default:
 		return PT_NOT_IP;
 	}
 	if (reason != PT_ALLOWED)
 		return reason;
-	if (total > skb->len)
+	if (link + total > skb->len)
 		return PT_TRUNCATED;
 	at->end = total;
 	if (flow->family == 6 && has_extensions(flow->protocol)) {
@@ -221,17 +242,27 @@ static __always_inline enum pt_reason parse(struct __sk_buff *skb, struct part *
 		if (reason != PT_ALLOWED)
 			return reason;
 	}
-	return parse_transport(skb, at, flow);
+	return parse_transport(skb, link, at, flow);
 }
 
 /* The first bytes of a packet that an ICMP error quotes: its headers, and eight bytes of what they carry. */
 static __always_inline enum pt_reason parse_quote(struct __sk_buff *skb, struct part *at, struct flow *quote)
 {
 	enum pt_reason reason;
+	struct ipv6hdr ip6;
+	struct iphdr ip4;
 	__u32 total = 0;
 	__u8 first[8];
 
-	reason = quote->family == 4 ? parse_v4(skb, at, quote, &total) : parse_v6(skb, at, quote, &total);
+	if (quote->family == 4) {
+		if (load(skb, at->offset, &ip4, sizeof(ip4)))
+			return PT_TRUNCATED;
+		reason = parse_v4(&ip4, at, quote, &total);
+	} else {
+		if (load(skb, at->offset, &ip6, sizeof(ip6)))
+			return PT_TRUNCATED;
+		reason = parse_v6(&ip6, at, quote, &total);
+	}
 	if (reason == PT_ALLOWED && quote->family == 6 && has_extensions(quote->protocol))
 		reason = walk_extensions(skb, at, quote);
 	if (reason != PT_ALLOWED)

@@ -189,10 +189,10 @@ static __always_inline enum pt_reason find_router(const struct moment *moment, _
 static __always_inline enum pt_reason admit_self(const volatile struct pt_peer_entry *entry, __u64 now,
 						 const volatile struct pt_identity *self, struct peer *peer)
 {
-	if (!entry || admit(entry, now, peer) != PT_ALLOWED)
+	if (!entry || entry->slot != self->slot || entry->generation != self->generation || entry->lease_ns <= now)
 		return PT_OWN_LEASE;
-	if (peer->slot != self->slot || peer->generation != self->generation)
-		return PT_OWN_LEASE;
+	peer->slot = self->slot;
+	peer->generation = self->generation;
 	return PT_ALLOWED;
 }
 

@@ -27,7 +27,7 @@ static __always_inline void rotate(struct flow *flow, __u32 peers)
 static __always_inline int only_parse(struct __sk_buff *skb)
 {
 	struct judged it = { .egress = 0 };
-	enum pt_reason reason = parse(skb, &it.at, &it.flow);
+	enum pt_reason reason = parse(skb, self.link_bytes, &it.at, &it.flow);
 
 	if (reason != PT_ALLOWED)
 		return PT_DROP;
@@ -57,7 +57,7 @@ int rotating(struct __sk_buff *skb)
 	enum pt_reason reason;
 
 	it.moment = this_moment(self.patience);
-	reason = parse(skb, &it.at, &it.flow);
+	reason = parse(skb, self.link_bytes, &it.at, &it.flow);
 	if (reason == PT_ALLOWED) {
 		rotate(&it.flow, skb->mark);
 		reason = judge(skb, &it, 0);
