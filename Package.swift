@@ -124,7 +124,8 @@ let package = Package(
 
         // Measuring: what scripts/bench runs.
         .executableTarget(
-            name: "bench-datapath", dependencies: ["Datapath", "Mesh", "CLinux"], exclude: ["BPF"], swiftSettings: strict,
+            name: "bench-datapath", dependencies: ["Datapath", "Mesh", "CLinux"], exclude: ["BPF"],
+            swiftSettings: strict,
             plugins: ["EmbedBPF"]),
         .executableTarget(
             name: "bench-map", dependencies: ["PosternCoordinator", "CoordinationAPI", "Mesh"], swiftSettings: strict),
