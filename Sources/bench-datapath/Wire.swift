@@ -4,8 +4,8 @@ import Glibc
 
 /// Two network namespaces and a veth pair between them: what is sent at one end is received on the same processor.
 final class Wire {
-    let far: String
-    private let near: String
+    private let namespaces: Namespaces
+    var far: String { namespaces.far }
     /// The namespace of the receiving device.
     let netns: Int32
     /// The receiving device.
@@ -16,12 +16,8 @@ final class Wire {
 
     init(processor: Int) throws {
         receiver = try Self.receiver(on: processor)
-        let number = ProcessInfo.processInfo.processIdentifier
-        (near, far) = ("ptbench-\(number)-a", "ptbench-\(number)-b")
-        for name in [near, far] { try run(["ip", "netns", "add", name]) }
-        for name in [near, far] {
-            try run(["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
-        }
+        namespaces = try Namespaces()
+        let (near, far) = (namespaces.near, namespaces.far)
         try run(["ip", "-n", near, "link", "add", "out0", "type", "veth", "peer", "name", Self.device, "netns", far])
         try run(["ip", "-n", far, "link", "set", Self.device, "up"])
         try run(["ip", "-n", near, "link", "set", "out0", "up"])
@@ -38,16 +34,31 @@ final class Wire {
             unsafe bind(
                 socket, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
         }
+        var isPrefixed: Int32 = 1
+        // SOL_PACKET, PACKET_VNET_HDR
+        guard unsafe setsockopt(socket, 263, 15, &isPrefixed, 4) == 0 else {
+            throw BenchError("cannot set up a packet socket")
+        }
         guard bound == 0 else { throw BenchError("cannot bind a packet socket") }
     }
 
     deinit {
         close(socket)
         close(netns)
-        for name in [near, far] { _ = try? run(["ip", "netns", "del", name]) }
     }
 
     func interface() throws -> UInt32 { try Self.index(of: Self.device, in: far) }
+
+    /// Returns when no program judges what is received: the kernel takes one off some time after its pin is gone.
+    func waitUntilBare() {
+        guard let index = try? interface() else { return }
+        for _ in 0..<1_000 {
+            var first: UInt32 = 0
+            let status = unsafe pt_bpf_first_tcx(netns, Int32(index), Int32(PT_TCX_INGRESS), &first)
+            if status < 0 || first == 0 { return }
+            usleep(1_000)
+        }
+    }
 
     /// Sends frames in turn; the processor's time that one took on both ends, in nanoseconds.
     func send(_ frames: Frames, times: Int) throws -> Double {
@@ -98,11 +109,30 @@ final class Wire {
     }
 }
 
+/// Two network namespaces, gone with their owner.
+private final class Namespaces {
+    let near: String
+    let far: String
+
+    init() throws {
+        let number = ProcessInfo.processInfo.processIdentifier
+        (near, far) = ("ptbench-\(number)-a", "ptbench-\(number)-b")
+        for name in [near, far] {
+            try run(["ip", "netns", "add", name])
+            try run(["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
+        }
+    }
+
+    deinit { for name in [near, far] { _ = try? run(["ip", "netns", "del", name]) } }
+}
+
 /// Frames of one length, one behind the other.
 ///
 /// They are for another station: the receiver's IP drops them, so that behind the hook of filters nothing is measured.
+/// The prefix (`struct virtio_net_hdr`) asks that the whole frame is one piece, as what comes from a tunnel is.
 struct Frames {
-    static let length = 60
+    private static let prefix: [UInt8] = [0, 0, 60, 0, 0, 0, 0, 0, 0, 0]
+    static let length = prefix.count + 60
     let count: Int
     let bytes: [UInt8]
 
@@ -112,6 +142,7 @@ struct Frames {
         let pairs = peers * services
         for number in 0..<pairs {
             let pair = number * 7919 % pairs
+            bytes += Self.prefix
             bytes += Scene.frame(from: pair / services, to: Scene.firstPort + UInt16(pair % services), payload: 6)
         }
         (count, self.bytes) = (Int(pairs), bytes)
