@@ -98,7 +98,7 @@ package actor Node {
         else { throw NodeError("this machine has not joined a mesh: run `posternd join` first") }
         (self.configuration, self.membership, self.state, self.signer) = (configuration, membership, state, signer)
         isDown = try state.isDown()
-        backendName = "\(backend.kind.rawValue)"
+        backendName = backend.kind == .kernel ? "the kernel" : "wireguard-go, in user space"
         (self.log, self.wall) = (log, wall)
         journal = MapJournal(state)
         bootID = try readBootID()

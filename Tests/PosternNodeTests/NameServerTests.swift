@@ -134,4 +134,18 @@ import Testing
                 ["default-route", "postern0", "false"],
             ])
     }
+
+    @Test func `what the system's resolver does not take is a problem with its words`() throws {
+        let scratch = try Scratch()
+        let program = scratch.path + "/resolvectl"
+        try scratch.write("resolvectl", "#!/bin/sh\n[ \"$1\" != domain ]\n")
+        try scratch.setMode(0o700, of: "resolvectl")
+        var resolver = Resolver(socket: scratch.path + "/nothing", program: program)
+        #expect(!resolver.isThere)
+        resolver.socket = scratch.path
+        #expect(resolver.isThere)
+        let problem = resolver.tell(
+            device: "postern0", server: NameServer.address, mesh: MeshDomain(unchecked: "demo.internal"))
+        #expect(problem == "`\(program) domain postern0 ~demo.internal` failed with 1")
+    }
 }
