@@ -54,6 +54,9 @@ package struct CoordinatorClient: Sendable {
         // Name by name, address by address (RFC 8305): the first that answers is taken.
         configuration.timeout.connect = .seconds(3)
         configuration.timeout.read = .nanoseconds(MapEvent.silence.milliseconds * 1_000_000)
+        // A coordinator that moved leaves dead connections behind. None shall be there any more when the silence of the
+        // stream is noticed, or each would cost a request its time.
+        configuration.connectionPool.idleTimeout = configuration.timeout.read.map { $0 - .seconds(5) } ?? .seconds(20)
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
@@ -152,7 +155,8 @@ package struct CoordinatorClient: Sendable {
     func reason(for error: any Error) -> String {
         switch error {
         case let error as IOError: errorText(error.errnoCode).lowercased()
-        case is NIOConnectionError: "no address of it answers"
+        case let error as NIOConnectionError:
+            error.connectionErrors.isEmpty ? "no address is known for `\(error.host)`" : "no address of it answers"
         case let error as HTTPClientError where error == .connectTimeout: "no answer within 3 s"
         case let error as HTTPClientError where error == .deadlineExceeded: "no answer within 10 s"
         case let error as HTTPClientError where error == .readTimeout: "it has been silent for too long"

@@ -324,8 +324,8 @@ extension Node {
     /// Takes everything away that the session had on this machine; twice is no harm.
     private func end(_ session: LiveSession) {
         drainEvents()
-        let process = sessions.removeValue(forKey: session.local.id)?.process
-        reconcile()
+        let process = sessions[session.local.id]?.process
+        remove(session)
         do {
             try process?.kill()
             try Cgroup(path: session.place.cgroup).remove()
@@ -336,9 +336,15 @@ extension Node {
 
     func stop(_ session: LiveSession, because reason: String) {
         session.notify(reason)
+        remove(session)
+        do { try session.process?.kill() } catch { log.error("session \(session.local.id): \(error)") }
+    }
+
+    private func remove(_ session: LiveSession) {
+        // What its device has found out of others' endpoints is for the next one.
+        hearOfPeers()
         sessions[session.local.id] = nil
         reconcile()
-        do { try session.process?.kill() } catch { log.error("session \(session.local.id): \(error)") }
     }
 
     /// The coordinator forgets the session; if it cannot be told, the lease ends it.

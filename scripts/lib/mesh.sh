@@ -73,8 +73,10 @@ learn_lab() {
 endpoint() { if [[ "$1" == *:* ]]; then echo "[$1]:$2"; else echo "$1:$2"; fi; }
 
 # mesh_up [OPTION OF scripts/lab up]...: a coordinator and nodes that have joined and run. A function prepare_hosts, where
-# there is one, runs before; what it puts into wireguard_at is where WireGuard of a node is reached.
+# there is one, runs before; what it puts into wireguard_at is where WireGuard of a node is reached, at one address or at
+# several, and coordinator_host is a name for the coordinator.
 declare -A wireguard_at=()
+coordinator_host=
 mesh_up() {
     work=$(mktemp -d /tmp/postern-mesh.XXXXXX)
     mkdir "$work/agent"
@@ -141,14 +143,18 @@ start() {
 start_coordinator() {
     local address
     address=$(underlay_address coordinator)
-    "$bin/postern-coordinator" init --state "$work/coordinator" --mesh "$mesh" --url "https://$(endpoint "$address" 8443)" \
+    "$bin/postern-coordinator" init --state "$work/coordinator" --mesh "$mesh" --url "https://$(endpoint "${coordinator_host:-$address}" 8443)" \
         >"$work/init.log"
     serve_coordinator
 }
 
 serve_coordinator() {
+    local address
+    address=$(underlay_address coordinator)
+    # One that is found by a name may move.
+    [[ -z "$coordinator_host" ]] || address=::
     start "$work/coordinator.log" scripts/lab exec coordinator -- \
-        "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(endpoint "$(underlay_address coordinator)" 8443)"
+        "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(endpoint "$address" 8443)"
     coordinator_pid=$pid
     export POSTERN_ADMIN_FILE=$work/coordinator/admin.json
     wait_until 10 grep -q '^ready' "$work/coordinator.log"
@@ -158,10 +164,14 @@ serve_coordinator() {
 postern() { lab exec coordinator -- "$bin/postern" "$@"; }
 
 join_node() {
-    local node=$1
+    local node=$1 address
+    local -a endpoints=()
+    for address in ${wireguard_at[$node]:-$(underlay_address "$node")}; do
+        endpoints+=(--endpoint "$(endpoint "$address" 51820)")
+    done
     postern join-token create --node "$node" --output "$work/$node.token" >/dev/null
     lab exec "$node" -- "$bin/posternd" join --token-file "$work/$node.token" --name "$node" \
-        --endpoint "$(endpoint "${wireguard_at[$node]:-$(underlay_address "$node")}" 51820)" --state "$(node_state "$node")" >"$work/$node.join.log"
+        "${endpoints[@]}" --state "$(node_state "$node")" >"$work/$node.join.log"
 }
 
 start_node() {
