@@ -17,13 +17,23 @@ final class RowPages {
 
     private let outer: Int32
     private let copy: Copy
+    private let finder: PageFinder
     private var pages: [UInt32: Page] = [:]
+    /// What the kernel calls each page of the copy; nil until somebody wants to know of all. Pages are never taken away.
+    private var numbers: [UInt32]?
 
     /// A row with changes that the kernel has not seen; those of one row are written together.
     private var pending: (page: UInt32, place: UInt32, row: pt_row)?
 
     /// - Parameter tables: must outlive the pages.
-    init(_ tables: borrowing Tables, _ copy: Copy) { (outer, self.copy) = (tables.rows.descriptor.raw, copy) }
+    init(_ tables: borrowing Tables, _ copy: Copy) {
+        (outer, self.copy, finder) = (tables.rows.descriptor.raw, copy, tables.finder)
+    }
+
+    /// Finds all pages at once, for whoever goes through them.
+    func findAll() throws(DatapathError) {
+        numbers = try finder.pages(from: index(of: 0), count: Self.count)
+    }
 
     /// The page of a slot's verdicts about a class.
     static func page(of slot: Slot, _ serviceClass: ServiceClass) -> UInt32 {
@@ -127,14 +137,18 @@ final class RowPages {
 
     private func page(_ number: UInt32) throws(DatapathError) -> Page? {
         if let known = pages[number] { return known }
-        var (key, id) = (index(of: number), UInt32(0))
-        let status = unsafe bpf_map_lookup_elem(outer, &key, &id)
-        if status == -ENOENT { return nil }
-        try DatapathError.check(status, "read the table `rows`")
+        guard let id = try id(of: number) else { return nil }
         let descriptor = try DatapathError.check(bpf_map_get_fd_by_id(id), "open a page of the table `rows`")
         let page = Page(MapDescriptor(descriptor: Descriptor(owning: descriptor), shape: SharedMap.page))
         pages[number] = page
         return page
+    }
+
+    /// A page that was not there when all were looked for is only made by us, and then known.
+    private func id(of number: UInt32) throws(DatapathError) -> UInt32? {
+        guard let numbers else { return try finder.page(at: index(of: number)) }
+        let id = numbers[Int(number)]
+        return id == 0 ? nil : id
     }
 
     private func put(_ key: UInt32, _ descriptor: Int32) throws(DatapathError) {

@@ -27,6 +27,8 @@ extension Tables {
 
     private func mirrorRows(from live: Copy) throws(DatapathError) {
         let (source, target) = (RowPages(self, live), RowPages(self, live.other))
+        try source.findAll()
+        try target.findAll()
         for page in 0..<RowPages.count {
             // The first segment comes first: what the others are expected to be rests on it.
             if page == RowPages.groups { try target.flush() }

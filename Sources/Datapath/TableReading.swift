@@ -71,6 +71,7 @@ extension Tables {
 
     private func readRows(_ pages: RowPages, into set: inout TableSet) throws(DatapathError) {
         let empty = [pt_row](repeating: pt_row(), count: Int(RowPages.rowsPerPage))
+        try pages.findAll()
         for page in 0..<RowPages.count {
             guard let rows = try pages.rows(ofPage: page) else { continue }
             let (segment, group) = page.quotientAndRemainder(dividingBy: RowPages.groups)

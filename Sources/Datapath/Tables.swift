@@ -20,6 +20,7 @@ package struct Tables: ~Copyable, Sendable {
     let limits: MapDescriptor
     let events: MapDescriptor
     let meshDevices: MapDescriptor
+    let finder: PageFinder
     private let grace: GracePeriod
 
     /// Opens the tables pinned in a directory of a bpffs, and makes those that are missing.
@@ -47,6 +48,7 @@ package struct Tables: ~Copyable, Sendable {
         let limits = try Self.open(.limits, in: pins)
         let events = try Self.open(.events, in: pins)
         let meshDevices = try Self.open(.devices, in: pins)
+        let finder = try PageFinder(rows: rows.descriptor)
         let grace = try GracePeriod()
         // Nothing that can fail comes between the first member and the last.
         self.state = state
@@ -61,6 +63,7 @@ package struct Tables: ~Copyable, Sendable {
         self.limits = limits
         self.events = events
         self.meshDevices = meshDevices
+        self.finder = finder
         self.grace = grace
     }
 

@@ -43,6 +43,13 @@ internal import Glibc
         }
     }
 
+    /// Gives the program one of the node's maps.
+    func share(_ map: SharedMap, _ descriptor: Int32) throws(DatapathError) {
+        let own = unsafe bpf_object__find_map_by_name(object, map.rawValue)
+        try DatapathError.check(
+            unsafe bpf_map__reuse_fd(own, descriptor), "give the \(name) the table `\(map.rawValue)`")
+    }
+
     /// For a kind of program that this libbpf does not know by its section.
     func setType(of program: String, type: UInt32, attachType: UInt32) throws(DatapathError) {
         let program = try unsafe find(program)
