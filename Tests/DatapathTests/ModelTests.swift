@@ -4,10 +4,10 @@ import Testing
 
 @testable import Datapath
 
-/// How much a run tries: a little each time, and much when it is asked to.
+/// How much a run tries: a little each time, less where all is slow, and much when it is asked to.
 enum Depth {
     static let isDeep = ProcessInfo.processInfo.environment["POSTERN_TEST_DEEP"] != nil
-    static let seeds: ClosedRange<UInt64> = 1...(isDeep ? 200 : 4)
+    static let seeds: ClosedRange<UInt64> = 1...(isDeep ? 200 : patience > 1 ? 1 : 4)
 }
 
 @Suite struct ModelTests {

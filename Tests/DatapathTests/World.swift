@@ -78,35 +78,60 @@ struct Metadata {
     var arrivedAt: UInt32 = 0
 }
 
-/// Tables in the kernel and the programs of the devices, loaded and not attached.
+/// Tables in the kernel and the programs of the devices, loaded when they are first asked and not attached.
 struct World: ~Copyable {
     let mount: PinMount
     let tables: Tables
-    private let programs: [DeviceIdentity: Programs]
+    private let programs = Programs()
 
     private final class Programs {
-        let object: ProgramObject
-        init(_ object: consuming ProgramObject) { self.object = object }
+        private var loaded: [DeviceIdentity: Loaded] = [:]
+
+        private final class Loaded {
+            let object: ProgramObject
+            init(_ object: consuming ProgramObject) { self.object = object }
+        }
+
+        func descriptor(of device: DeviceIdentity, _ direction: Direction, _ tables: borrowing Tables) throws -> Int32 {
+            let program = try loaded[device] ?? Loaded(Classifier.load(device, tables: tables))
+            loaded[device] = program
+            return try program.object.descriptor(of: direction == .ingress ? "ingress" : "egress")
+        }
+
+        /// What the devices asked, and expect answers to.
+        func forgetQuestions() throws {
+            for program in loaded.values {
+                let asked = try program.object.map("asked")
+                var key: UInt64 = 0
+                while unsafe bpf_map_get_next_key(asked.raw, nil, &key) == 0 {
+                    guard unsafe bpf_map_delete_elem(asked.raw, &key) == 0 else { throw Failure("cannot forget") }
+                }
+            }
+        }
     }
 
     init(_ set: TableSet = Who.tables) throws {
         let mount = try PinMount()
         let tables = try Tables(pins: mount.path + "/tables")
         try tables.loosen(TableSet().changes(to: set))
-        var programs: [DeviceIdentity: Programs] = [:]
-        for device in Who.devices { programs[device] = Programs(try Classifier.load(device, tables: tables)) }
         self.mount = mount
         self.tables = tables
-        self.programs = programs
+    }
+
+    /// Goes over from one state to another, as if nothing had been before it.
+    func change(from old: TableSet, to new: TableSet) throws {
+        let changes = old.changes(to: new)
+        try tables.tighten(changes)
+        try tables.loosen(changes)
+        try programs.forgetQuestions()
     }
 
     /// The program's answer and the one reason that it counted.
     func judge(
         _ frame: Frame, at device: DeviceIdentity, _ direction: Direction, _ metadata: Metadata = Metadata()
     ) throws -> Reason {
-        guard let programs = programs[device] else { throw Failure("no such device") }
         let before = try counts(device, direction)
-        let program = try programs.object.descriptor(of: direction == .ingress ? "ingress" : "egress")
+        let program = try programs.descriptor(of: device, direction, tables)
         let action = try testRun(program, frame, metadata)
         let after = try counts(device, direction)
         let changed = Reason.allCases.filter { before[$0]?.packets ?? 0 != after[$0]?.packets ?? 0 }
