@@ -21,6 +21,7 @@ start_session two sleep 600
 two=$session
 start_session one sleep 600
 one=$session
+fact "the devices of the nodes and of the session are as asked for: $(session_kind "$one")" devices_are_as_asked "$one"
 fact "the ledger answers one" wait_until 5 ledger_answers "$one"
 fact "the vault answers two" test "$(get "$two" 8082)" = 'this is vault'
 fact "each address has its own key" belongs_to "$one" "$one"

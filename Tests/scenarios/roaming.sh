@@ -26,17 +26,7 @@ standard_mesh
 start_session one sleep 600
 one=$session
 
-# is_as_asked KIND: what the kernel calls the device, against the backend that was asked for.
-is_as_asked() {
-    case "${POSTERN_TEST_BACKEND:-}" in
-        kernel) [[ "$1" == wireguard ]] ;;
-        userspace) [[ "$1" == tun ]] ;;
-        *) [[ -n "$1" ]] ;;
-    esac
-}
-session_kind() { in_session "$1" ip -d -j link show "${device_of[$1]}" | jq -r '.[0].linkinfo.info_kind'; }
-fact "the nodes' devices are of the kind that was asked for: $(device_kind node-a)" is_as_asked "$(device_kind node-a)"
-fact "so is the session's: $(session_kind "$one")" is_as_asked "$(session_kind "$one")"
+fact "the devices of the nodes and of the session are as asked for: $(session_kind "$one")" devices_are_as_asked "$one"
 
 echo "# the agent's node gets another address"
 fact "the ledger answers" ledger_answers "$one"

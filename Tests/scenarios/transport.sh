@@ -47,6 +47,7 @@ postern policy apply "$work/bulk.cedar" >/dev/null
 start "$work/iperf3.log" scripts/lab exec node-b -- iperf3 --server
 start_session one sleep 600
 one=$session
+fact "the devices of the nodes and of the session are as asked for: $(session_kind "$one")" devices_are_as_asked "$one"
 fact "the ledger answers" wait_until 5 ledger_answers "$one"
 
 echo "# every packet is counted"

@@ -3,12 +3,31 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# The machine is slow: so what asks nothing of the kernel is left out, and of the rest some. POSTERN_TEST_DEEP runs everything,
+# and brings a mesh up that is looked at from outside.
 kernel=$1
+devices='BackendChoiceTests|BackendTests|ConfigurationScenarioTests|DeviceExistenceTests|DeviceProcessTests|LinkWatchTests'
+devices+='|LinksTests|NetworkNamespaceTests|RoamingTests|TunnelTests|UnixSocketTests|UserspaceBackendTests'
+packets='AttachTests|ClassifierTests|CommitTests|LeavingTests|ModelTests|WallTests'
 case "$kernel" in
-    6.1) export POSTERN_TEST_ATTACH=clsact ;;
-    *) export POSTERN_TEST_ATTACH=tcx ;;
+    6.1)
+        attachment=clsact
+        # An order of classifiers came with TCX, links of netfilter with 6.4.
+        lacking='a program that stands before ours|a link that is gone, torn off|links do not fall with'
+        ;;
+    *)
+        attachment=tcx
+        lacking=
+        ;;
 esac
-export POSTERN_TEST_BACKEND=kernel POSTERN_BUILT=1
+meshes=()
+if [[ -n "${POSTERN_TEST_DEEP:-}" ]]; then
+    devices='.*' packets='.*'
+    meshes=("scripts/demo --tap" Tests/scenarios/{keys,roaming,transport}.sh)
+fi
+export POSTERN_TEST_BACKEND=kernel POSTERN_TEST_ATTACH=$attachment POSTERN_BUILT=1
+# The seeds of the tests are many enough where the machine is fast.
+unset POSTERN_TEST_DEEP
 
 # shellcheck source=scripts/lib/mesh.sh
 source scripts/lib/mesh.sh
@@ -17,11 +36,14 @@ source scripts/lib/facts.sh
 
 fact "the kernel is $(uname -r)" grep -qE "^${kernel//./\\.}\." <(uname -r)
 
+# took SECONDS WHAT: how long, for whoever keeps the whole in its time.
+took() { echo "# $2 took $1 s of $SECONDS s"; }
+
 # swift_tests MODULE SUITES: each test is a fact; and so is that the run came to its end.
 swift_tests() {
-    local log=/tmp/swift.log code=0
-    (cd /tmp && timeout 400 "$bin/posternPackageTests.xctest" --testing-library swift-testing --filter "^$1\\.($2)/") \
-        >"$log" 2>&1 || code=$?
+    local log=/tmp/swift.log code=0 from=$SECONDS
+    (cd /tmp && timeout 1200 "$bin/posternPackageTests.xctest" --testing-library swift-testing --filter "^$1\\.($2)/" \
+        ${lacking:+--skip "$lacking"}) >"$log" 2>&1 || code=$?
     sed -nE -e 's/^[^ ]+ +Test (".*"|[^" ]+)( with [0-9]+ test cases?)? passed after .*/ok - \1/p' \
         -e 's/^[^ ]+ +Test (".*"|[^" ]+)( with [0-9]+ test cases?)? failed after .*/not ok - \1/p' \
         -e 's/^[^ ]+ +Test (".*"|[^" ]+) skipped.*/not ok - \1 was skipped/p' \
@@ -29,19 +51,19 @@ swift_tests() {
     failures=$((failures + $(grep -cE '^[^ ]+ +Test (".*"|[^" ]+)( with [0-9]+ test cases?)? (failed after|skipped)' "$log" || true)))
     fact "the tests of $1 come to their end" \
         grep -qE "Test run with [1-9][0-9]* tests?( in [0-9]+ suites?)? (passed|failed)" "$log"
-    [[ $code -ne 124 ]] || tail -n 5 "$log" | sed 's/^/# /'
+    [[ $code -eq 0 || $code -eq 1 ]] || { echo "# exit code $code"; tail -n 20 "$log" | sed 's/^/# /'; }
+    took $((SECONDS - from)) "$1"
 }
-# What does not touch the kernel is the same under every one.
-swift_tests WireGuardTests \
-    'BackendChoiceTests|BackendTests|ConfigurationScenarioTests|LinksTests|NetworkNamespaceTests|RoamingTests|TunnelTests'
-swift_tests DatapathTests \
-    'AnsweringTests|AttachTests|ClassifierTests|ClockTests|CommitTests|ConnectHookTests|LeavingTests|ModelTests|WallTests'
+swift_tests WireGuardTests "$devices"
+swift_tests DatapathTests "$packets"
+swift_tests PosternNodeTests PeerProcessTests
 
-# The daemon asks the kernel who calls by SO_PEERPIDFD, which came with Linux 6.5. These say `ok` for each fact themselves,
-# and ask the kernel what kind their devices are of.
-if [[ "$kernel" != 6.1 ]]; then
-    fact "the whole of the demo is so" scripts/demo --tap
-    fact "a mesh follows its underlay" Tests/scenarios/roaming.sh
-fi
+# These say `ok` for each fact themselves, and ask the kernel what kind their devices are of.
+for mesh in "${meshes[@]}"; do
+    from=$SECONDS
+    # shellcheck disable=SC2086
+    fact "all of ${mesh%% *} is so" timeout 1200 $mesh
+    took $((SECONDS - from)) "$mesh"
+done
 
 all_facts_hold

@@ -445,8 +445,20 @@ wireguard_refused_source() {
         grep -q 'disallowed source address' "$(node_state node-b)/wireguard/$device.log"
     fi
 }
-# What the kernel says a node's device is: `wireguard`, or `tun` with wireguard-go behind it.
+# What the kernel says a device is: `wireguard`, or `tun` with wireguard-go behind it.
 device_kind() { lab exec "$1" -- ip -d -j link show "$(node_device "$1")" | jq -r '.[0].linkinfo.info_kind'; }
+session_kind() { in_session "$1" ip -d -j link show "${device_of[$1]}" | jq -r '.[0].linkinfo.info_kind'; }
+# The backend that was asked for, or any.
+is_as_asked() { # KIND
+    case "${POSTERN_TEST_BACKEND:-}" in
+        kernel) [[ "$1" == wireguard ]] ;;
+        userspace) [[ "$1" == tun ]] ;;
+        *) [[ "$1" == wireguard || "$1" == tun ]] ;;
+    esac
+}
+devices_are_as_asked() { # SESSION
+    is_as_asked "$(device_kind node-a)" && is_as_asked "$(device_kind node-b)" && is_as_asked "$(session_kind "$1")"
+}
 
 # Of this lab: another may be up.
 nothing_left() {
