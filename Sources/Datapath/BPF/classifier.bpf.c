@@ -376,26 +376,31 @@ static __always_inline int is_news(const struct judged *it, enum pt_reason reaso
 	return !is_allowed(reason) && !is_chatter(&it->flow);
 }
 
+static __noinline int tell_of(const struct judged *it, __u32 place, enum pt_reason reason)
+{
+	struct telling what = {
+		.now = it->moment.now,
+		.place = place,
+		.kind = reason == PT_ALLOWED ? PT_OPENED : PT_DENIED,
+		.reason = reason,
+		.own_slot = self.slot,
+		.remote_slot = it->remote.slot,
+		.initiator_slot = it->initiator_slot,
+		.sender_slot = it->egress ? self.slot : it->remote.slot,
+		.policy = is_by_grant(reason) ? it->moment.policy : 0,
+	};
+
+	tell(&what, &it->flow);
+	return 0;
+}
+
 static __always_inline void report(const struct judged *it, int egress, enum pt_reason reason, __u32 bytes)
 {
 	__u32 place = (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + egress;
 
 	count(place, reason, bytes);
-	if (is_news(it, reason)) {
-		struct telling what = {
-			.now = it->moment.now,
-			.place = place,
-			.kind = reason == PT_ALLOWED ? PT_OPENED : PT_DENIED,
-			.reason = reason,
-			.own_slot = self.slot,
-			.remote_slot = it->remote.slot,
-			.initiator_slot = it->initiator_slot,
-			.sender_slot = egress ? self.slot : it->remote.slot,
-			.policy = is_by_grant(reason) ? it->moment.policy : 0,
-		};
-
-		tell(&what, &it->flow);
-	}
+	if (is_news(it, reason))
+		tell_of(it, place, reason);
 }
 
 static __always_inline int classify(struct __sk_buff *skb, int egress)

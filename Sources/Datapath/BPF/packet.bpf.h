@@ -31,8 +31,9 @@ struct part {
 	__u32 end;
 };
 
-/* Headers are read relative to the network header, wherever they are: also in pages that the program cannot see. */
-static __always_inline long load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
+/* Headers are read relative to the network header, wherever they are: also in pages that the program cannot see.
+ * Not inlined, as little of what most packets do without: what they run stays close together. */
+static __noinline long load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
 {
 	if (!bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET))
 		return 0;

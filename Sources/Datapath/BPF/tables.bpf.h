@@ -256,7 +256,10 @@ static __always_inline int is_by_grant(enum pt_reason reason)
 /* What stands beside the initiator's address: the way of most packets, which reads no row. */
 static __always_inline int is_near(const volatile struct pt_peer_entry *initiator, __u32 class)
 {
-	return class < PT_NEAR_CLASSES && initiator->near[class / 64] >> class % 64 & 1;
+	/* Each word by its name: verifiers before 6.14 lose the bound of an index that the compiler keeps on the stack. */
+	__u64 word = class < 64 ? initiator->near[0] : initiator->near[1];
+
+	return class < PT_NEAR_CLASSES && word >> class % 64 & 1;
 }
 
 /* May this peer open towards that port of that host? A service answers at its peer's own address, not behind it.
