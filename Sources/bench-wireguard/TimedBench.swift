@@ -40,7 +40,9 @@ struct TimedBench {
             try milliseconds { try writer.writeOne(one, to: device, of: backend) }
         }
         times.one.append(Figures(single).median)
-        guard try backend.knows(peers, device) else { throw BenchError("the device knows other peers than it should") }
+        guard try backend.knows(peers, further: peers.more.count, device) else {
+            throw BenchError("the device knows other peers than it should")
+        }
     }
 
     private func milliseconds(_ work: () throws -> Void) throws -> Double {

@@ -30,10 +30,10 @@ enum Writer: CaseIterable {
 }
 
 extension WireGuardBackend {
-    /// Whether the device knows all of them, with what each of them may speak for.
-    func knows(_ peers: SimulatedPeers, _ device: DeviceName) throws -> Bool {
+    /// Whether the device knows all of them and so many further ones, with what each of them may speak for.
+    func knows(_ peers: SimulatedPeers, further: Int, _ device: DeviceName) throws -> Bool {
         let state = try state(of: device)
-        let wanted = peers.more.reduce(into: peers.many.peers) { all, one in
+        let wanted = peers.more.prefix(further).reduce(into: peers.many.peers) { all, one in
             all.merge(one.peer.peers) { first, _ in first }
         }
         return state.publicKey == peers.many.privateKey.publicKey && state.peers.count == wanted.count
