@@ -15,6 +15,8 @@ package enum LocalRequest: Codable, Equatable, Sendable {
     /// that has ended a short while ago.
     case attach(SessionID)
     case endSession(SessionID)
+    /// Exchanges a session's WireGuard key for a new one.
+    case rotateSession(SessionID)
     case signal(Int32)
     /// Who has a mesh address, or bears a name; as people write either.
     case whois(String)
@@ -65,6 +67,8 @@ package enum LocalResponse: Codable, Equatable, Sendable {
     case notice(String)
     case exited(code: Int32)
     case ended
+    /// The WireGuard key that counts from now on.
+    case rotated(WireGuardPublicKey)
     case whois([PeerReport])
     case ping(PingReport)
     case doctor(DoctorReport)

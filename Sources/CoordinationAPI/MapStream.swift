@@ -15,12 +15,16 @@ package struct MapEvent: Codable, Equatable, Sendable {
     /// The coordinator's newest checkpoint (a ``Checkpoint``, signed by the CA's key), where the node was not sent it yet.
     package let checkpoint: Envelope?
     package let content: MapContent
+    /// How long a session lives that is not renewed, so that nodes give no more by themselves. Absent: the longest.
+    package let sessionLeaseSeconds: Int?
 
     package init(
-        version: UInt64, issuedAt: Timestamp, validUntil: Timestamp, checkpoint: Envelope?, content: MapContent
+        version: UInt64, issuedAt: Timestamp, validUntil: Timestamp, checkpoint: Envelope?, content: MapContent,
+        sessionLeaseSeconds: Int? = nil
     ) {
         (self.version, self.issuedAt, self.validUntil) = (version, issuedAt, validUntil)
         (self.checkpoint, self.content) = (checkpoint, content)
+        self.sessionLeaseSeconds = sessionLeaseSeconds
     }
 
     /// Of one line, in bytes.

@@ -5,7 +5,8 @@ import Mesh
 /// `postern session`
 struct SessionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "session", abstract: "List sessions, or end one.", subcommands: [List.self, End.self])
+        commandName: "session", abstract: "List sessions, end one, or exchange its key.",
+        subcommands: [List.self, End.self, Rotate.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -54,6 +55,27 @@ struct SessionCommand: AsyncParsableCommand {
                 _ = try await CoordinatorClient.with(access) { try await $0.endSession(id) }
             }
             Terminal.current.print("session \(id) has ended")
+        }
+    }
+
+    struct Rotate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rotate", abstract: "Exchange a session's WireGuard key for a new one.",
+            discussion: """
+                Connections of the session go on; they may stand still for a moment. posternd does the same by itself when
+                a key is an hour old.
+                """)
+
+        @Argument(help: "The id that `postern run` and `postern session list` show.", transform: name)
+        var id: SessionID
+
+        @OptionGroup var socket: SocketOptions
+
+        func run() async throws {
+            guard case .rotated(let key) = try socket.ask(.rotateSession(id), within: .seconds(60)) else {
+                throw CommandFailure.wrongAnswer
+            }
+            Terminal.current.print("session \(id) has the key \(key)")
         }
     }
 }

@@ -12,6 +12,7 @@ struct Coordinator: Sendable {
     let challenges = Challenges()
     let sessionRate = RateLimit()
     let holds: Holds
+    let leases: Leases
     let now: @Sendable () -> Timestamp
     let logger: Logger
 
@@ -106,7 +107,8 @@ struct Coordinator: Sendable {
         }
         logger.info("node `\(node.name)` listens, from version \(version.map { "\($0)" } ?? "none")")
         return MapEvents(
-            memory: memory, ticket: ticket, expires: node.expires, heartbeat: holds.heartbeat, now: now)
+            memory: memory, ticket: ticket, expires: node.expires, heartbeat: holds.heartbeat,
+            leases: leases, now: now)
     }
 
     /// A node says what stands in its kernel.

@@ -41,7 +41,8 @@ package struct CoordinatorService: Service {
 
     /// Opens the state of a mesh that was made before.
     package init(
-        state: StateDirectory, listen: ListenAddress, holds: Holds = Holds(), logger: Logger,
+        state: StateDirectory, listen: ListenAddress, holds: Holds = Holds(), leases: Leases = Leases(),
+        logger: Logger,
         now: @escaping @Sendable () -> Timestamp = systemTime, ready: @escaping @Sendable (_ port: Int) async -> Void
     ) async throws {
         guard PrivateFile.exists(state.database) else {
@@ -49,9 +50,9 @@ package struct CoordinatorService: Service {
         }
         let ca = try CertificateAuthority(
             certificatePEM: try PrivateFile.read(state.caCertificate), keyPEM: try PrivateFile.readSecret(state.caKey))
-        let store = try await Store(opening: state, ca: ca, now: now())
+        let store = try await Store(opening: state, ca: ca, sessionLease: leases.session, now: now())
         guard let url = CoordinatorURL(store.settings.url) else { throw Damage("mesh") }
-        coordinator = Coordinator(ca: ca, store: store, holds: holds, now: now, logger: logger)
+        coordinator = Coordinator(ca: ca, store: store, holds: holds, leases: leases, now: now, logger: logger)
         identity = try ServerIdentity(ca: ca, host: url.host, now: now())
         (self.listen, self.logger, self.ready) = (listen, logger, ready)
     }

@@ -13,12 +13,11 @@ struct MapEvents: Sendable {
     /// When the certificate that the stream was opened with ends; so does the stream.
     let expires: Timestamp
     let heartbeat: Duration
+    let leases: Leases
     let now: @Sendable () -> Timestamp
 
     /// How long a node may take nothing of a line.
     static let patience = TimeAmount.seconds(30)
-    /// How long a node may go by a map that it cannot renew.
-    private static let lease = Duration.seconds(24 * 3600)
 
     /// The next line: at once where there is news, at the heartbeat otherwise; nil at the end.
     func next() async throws -> [UInt8]? {
@@ -68,7 +67,8 @@ struct MapEvents: Sendable {
         let issued = now()
         return MapEvent(
             version: state.index.version, issuedAt: issued,
-            validUntil: min(issued + Self.lease, state.checkpoint.checkpoint.notAfter),
-            checkpoint: next.isNewCheckpoint ? state.checkpoint.envelope : nil, content: content)
+            validUntil: min(issued + leases.map, state.checkpoint.checkpoint.notAfter),
+            checkpoint: next.isNewCheckpoint ? state.checkpoint.envelope : nil, content: content,
+            sessionLeaseSeconds: leases.sessionSeconds)
     }
 }

@@ -4,7 +4,7 @@ package import Mesh
 
 /// How long sessions live, and how many there may be.
 package enum SessionLimit {
-    /// A session that is not renewed is dead after this.
+    /// A session that is not renewed is dead after this, unless an operator chose less.
     package static let lease = Duration.seconds(15 * 60)
     /// However often it is renewed, a session ends this long after its start.
     package static let maximum = Duration.seconds(8 * 3600)
@@ -67,13 +67,15 @@ package struct SessionFacts: Sendable {
     package var free: MeshOffset?
     /// Until then a session whose lease ran out may be renewed still: while the coordinator was away, it could not be.
     package var grace: Timestamp
+    /// How long a session lives that is not renewed.
+    package var lease: Duration
 
     package init(
         agents: [AgentName: AgentDefinition], existing: SessionRecord?, keyTaken: Bool, sessionsOfNode: Int,
-        free: MeshOffset?, grace: Timestamp = Timestamp(rawValue: .min)
+        free: MeshOffset?, grace: Timestamp = Timestamp(rawValue: .min), lease: Duration = SessionLimit.lease
     ) {
         (self.agents, self.existing, self.keyTaken) = (agents, existing, keyTaken)
-        (self.sessionsOfNode, self.free, self.grace) = (sessionsOfNode, free, grace)
+        (self.sessionsOfNode, self.free, self.grace, self.lease) = (sessionsOfNode, free, grace, lease)
     }
 }
 
@@ -101,7 +103,7 @@ package enum Sessions {
                     .full, "node `\(wanted.node)` has \(SessionLimit.perNode) sessions, and cannot have more")
             }
             guard let free = facts.free else { throw Refusal(.full, "the mesh has no free address") }
-            return .new(free, expires: now + SessionLimit.lease)
+            return .new(free, expires: now + facts.lease)
         case .renewal(let renewal):
             // To a node, another node's session does not exist: it learns nothing of it.
             guard let existing = facts.existing, existing.statement.node == claim.node else {
@@ -122,7 +124,7 @@ package enum Sessions {
         guard madeAt > existing.madeAt else {
             throw .conflict("session `\(wanted.id)` was spoken of at \(existing.madeAt), which is not before \(madeAt)")
         }
-        return try lease(of: existing, upTo: now + SessionLimit.lease, facts, now: now)
+        return try lease(of: existing, upTo: now + facts.lease, facts, now: now)
     }
 
     private static func lease(
@@ -136,7 +138,7 @@ package enum Sessions {
         guard now < session.expires || now < facts.grace else {
             throw .forbidden("session `\(id)` was not renewed before its lease ended at \(session.expires)")
         }
-        return max(session.expires, min(wanted, now + SessionLimit.lease, session.maximum))
+        return max(session.expires, min(wanted, now + facts.lease, session.maximum))
     }
 
     /// Whether the definitions let an agent run on a node. A crew that is disabled disables those below it.

@@ -10,6 +10,7 @@ extension BelievedMap {
         if let chain = change.chain { self.chain = chain }
         if let checkpoint = change.checkpoint { self.checkpoint = checkpoint }
         (map.version, map.issuedAt, map.validUntil) = (change.version, change.issuedAt, change.validUntil)
+        sessionLease = change.sessionLease
         var touched = define(change)
         for name in change.removedNodes { touched.formUnion(set(nil, of: name)) }
         for (name, claim) in change.nodes { touched.formUnion(set(claim, of: name)) }

@@ -16,6 +16,9 @@ package struct BelievedMap: Sendable {
     /// A sentence for each peer that is known and not believed.
     package var leftOut: [String] { complaints.values.sorted() }
 
+    /// How long a session lives that is not renewed.
+    package internal(set) var sessionLease = Self.longestRenewal
+
     var definitions: [Entry: Definition] = [:]
     /// What stood in the place of definitions that are gone: older ones never come back.
     var gone: [Entry: Moment] = [:]
@@ -111,6 +114,7 @@ package struct BelievedChange: Sendable {
     let version: UInt64
     let issuedAt: Timestamp
     var validUntil: Timestamp
+    var sessionLease: Duration
     /// Whether all that was believed before is replaced.
     var isWhole = false
     /// Whether an older registry was brought back on purpose, so that older statements count again.

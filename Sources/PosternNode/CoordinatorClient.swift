@@ -28,6 +28,9 @@ package struct CoordinatorClient: Sendable {
     let url: String
     let client: HTTPClient
 
+    /// How long an answer may take.
+    package static let patience = Duration.seconds(10)
+
     /// Trusts the mesh's CA alone; shows a certificate once the node has one.
     package init(
         url: String, ca: String, certificate: String? = nil, key: String? = nil
@@ -86,8 +89,10 @@ package struct CoordinatorClient: Sendable {
         try await send(.POST, "/v1/node/certificate", body: request)
     }
 
-    package func start(_ request: SessionRequest) async throws(CoordinatorError) -> SessionResponse {
-        try await send(.POST, "/v1/sessions", body: request)
+    package func start(
+        _ request: SessionRequest, within patience: Duration = Self.patience
+    ) async throws(CoordinatorError) -> SessionResponse {
+        try await send(.POST, "/v1/sessions", body: request, within: patience)
     }
 
     package func end(_ session: SessionID) async throws(CoordinatorError) -> VersionResponse {
@@ -116,11 +121,11 @@ package struct CoordinatorClient: Sendable {
     }
 
     private func send<Answer: Decodable>(
-        _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil
+        _ method: HTTPMethod, _ path: String, body: (any Encodable)? = nil, within patience: Duration = Self.patience
     ) async throws(CoordinatorError) -> Answer {
         do {
             let bytes = try body.map { value throws(MessageError) in try JSON.encode(value) }
-            let answer = try await exchange(method, path, body: bytes, limit: BodyLimit.response)
+            let answer = try await exchange(method, path, body: bytes, limit: BodyLimit.response, within: patience)
             return try JSON.decode(Answer.self, from: answer)
         } catch let error as MessageError { throw .unreadable(error.reason) } catch let error as CoordinatorError {
             throw error
@@ -128,7 +133,7 @@ package struct CoordinatorClient: Sendable {
     }
 
     private func exchange(
-        _ method: HTTPMethod, _ path: String, body: [UInt8]?, limit: Int
+        _ method: HTTPMethod, _ path: String, body: [UInt8]?, limit: Int, within patience: Duration = Self.patience
     ) async throws(CoordinatorError) -> [UInt8] {
         var request = HTTPClientRequest(url: url + path)
         request.method = method
@@ -139,7 +144,7 @@ package struct CoordinatorClient: Sendable {
         let status: HTTPResponseStatus
         let bytes: [UInt8]
         do {
-            let response = try await client.execute(request, timeout: .seconds(10))
+            let response = try await client.execute(request, timeout: .milliseconds(patience.milliseconds))
             status = response.status
             bytes = Array(buffer: try await response.body.collect(upTo: limit))
         } catch { throw .unreachable(url: url, reason: reason(for: error)) }
@@ -158,7 +163,7 @@ package struct CoordinatorClient: Sendable {
         case let error as NIOConnectionError:
             error.connectionErrors.isEmpty ? "no address is known for `\(error.host)`" : "no address of it answers"
         case let error as HTTPClientError where error == .connectTimeout: "no answer within 3 s"
-        case let error as HTTPClientError where error == .deadlineExceeded: "no answer within 10 s"
+        case let error as HTTPClientError where error == .deadlineExceeded: "no answer in time"
         case let error as HTTPClientError where error == .readTimeout: "it has been silent for too long"
         default: "\(error)"
         }

@@ -151,6 +151,10 @@ extension HostMachine: Machine {
         case .extend(let name, let changes):
             try backend.apply(DeviceChanges(loosening: changes), to: name)
             configured[name] = plan.devices[name]?.configuration
+            // A session's peers know it by its key alone, and who only downloads sends nothing by himself.
+            if changes.privateKey != nil, let device = plan.devices[name], case .session = device.owner {
+                try backend.greet(peersIn: device.configuration, from: name)
+            }
         case .readBack(let name, let later): try readBack(name, later)
         case .quiet(let name): try quiet(name)
         case .raiseWall(let pool):

@@ -19,6 +19,8 @@ extension Node {
             case .endSession(let id):
                 try endSession(id, caller: caller)
                 connection.send(.ended)
+            case .rotateSession(let id):
+                connection.send(.rotated(try await rotateKey(of: id, caller: caller)))
             case .whois(let text): connection.send(.whois(try whois(text)))
             case .ping(let request): connection.send(.ping(try await ping(request)))
             case .doctor: connection.send(.doctor(await doctor()))

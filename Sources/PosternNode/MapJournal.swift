@@ -173,7 +173,8 @@ extension BelievedMap {
         return SavedMap(
             event: MapEvent(
                 version: map.version, issuedAt: map.issuedAt, validUntil: map.validUntil,
-                checkpoint: checkpoint?.envelope, content: .whole(message)),
+                checkpoint: checkpoint?.envelope, content: .whole(message),
+                sessionLeaseSeconds: Int(sessionLease.milliseconds / 1000)),
             gone: gone.sorted { ($0.key.kind, $0.key.name) < ($1.key.kind, $1.key.name) }
                 .map { SavedMap.Gone(entry: $0.key, moment: $0.value) },
             ended: ended.sorted { $0.key < $1.key }.map { SavedMap.Ended(session: $0.key, until: $0.value) })

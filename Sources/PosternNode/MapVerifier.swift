@@ -73,7 +73,9 @@ struct MapCheck {
     ) {
         (self.verifier, self.event, self.certificates) = (verifier, event, certificates)
         (self.belief, self.floor) = (belief, floor)
-        change = BelievedChange(version: event.version, issuedAt: event.issuedAt, validUntil: event.validUntil)
+        change = BelievedChange(
+            version: event.version, issuedAt: event.issuedAt, validUntil: event.validUntil,
+            sessionLease: BelievedMap.sessionLease(in: event))
         chain = belief?.chain
     }
 

@@ -13,7 +13,7 @@ extension Node {
             throw NodeError("the map does not hold session `\(session.id)`")
         }
         let now = time.utc(at: .now())
-        let until = min(now + BelievedMap.longestRenewal, known.maximum, belief.map.validUntil)
+        let until = min(now + belief.sessionLease, known.maximum, belief.map.validUntil)
         guard until > known.expires else { return known.expires }
         try say(.renewal(SessionRenewal(id: session.id, expires: until)), of: session.id, now: now)
         return until

@@ -13,7 +13,9 @@ extension Node {
         try time.hear(event.issuedAt, asked: asked, received: received)
         var change = try verifier.check(event, certificates: certificates, after: belief, floor: seen?.position)
         keepLeaseIfNear(&change)
-        if change.isMereTime, let belief, change.validUntil == belief.map.validUntil, !belief.mustLook(at: change) {
+        if change.isMereTime, let belief, change.validUntil == belief.map.validUntil,
+            change.sessionLease == belief.sessionLease, !belief.mustLook(at: change)
+        {
             // What stood at the version before stands at this one.
             if reconciledVersion == belief.map.version { reconciledVersion = change.version }
             self.belief?.pass(change)
@@ -32,6 +34,7 @@ extension Node {
         belief.apply(change, mesh: membership.mesh, pool: membership.pool)
         if change.touchesPolicy { isPolicyStale = true }
         adoptNextKey()
+        adoptNextSessionKeys()
         endForgottenSessions()
         // Many changes at once are planned once.
         changed.yield()
@@ -50,10 +53,10 @@ extension Node {
     /// Often enough that hardly any of the 24 h is lost, seldom enough that the tables of an idle node stay.
     static let leaseStep = Duration.seconds(300)
 
-    /// A lease that grows by a little is left as it is.
+    /// A lease that grows by a little is left as it is, unless a little is much of it.
     private func keepLeaseIfNear(_ change: inout BelievedChange) {
         guard let known = belief?.map.validUntil, change.validUntil >= known,
-            change.validUntil - known <= Self.leaseStep
+            change.validUntil - known <= min(Self.leaseStep, (change.validUntil - change.issuedAt) / 4)
         else { return }
         change.validUntil = known
     }
@@ -128,6 +131,7 @@ extension Node {
         }
         guard belief != nil else { return }
         adoptNextKey()
+        adoptNextSessionKeys()
         endForgottenSessions()
         reconcile()
     }

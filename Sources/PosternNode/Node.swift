@@ -48,6 +48,7 @@ package actor Node {
     var waiters: [Int: (@Sendable (NetworkMap) -> Bool, CheckedContinuation<Void, Never>)] = [:]
     var lastWaiter = 0
     let alarm: Alarm
+    let watch: DeviceWatch
     /// What goes to other nodes without the coordinator, and what comes from them.
     var courier = Courier()
     var letterLimit = LetterLimit()
@@ -59,6 +60,8 @@ package actor Node {
     /// Where sessions that have just ended were known.
     var lastGranted: [SessionID: Set<NodeName>] = [:]
     var sessions: [SessionID: LiveSession] = [:]
+    /// Those whose key is being exchanged.
+    var rotating: Set<SessionID> = []
     var plan = Plan.empty
     var problems: [Problem] = []
     var coordinatorError: String?
@@ -109,6 +112,7 @@ package actor Node {
         nextKey = try Join.loadWireGuardKey(from: state, as: .nextWireGuardKey)
         (letters, newLetters) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         alarm = try Alarm()
+        watch = try DeviceWatch(backend)
         local = LocalNode(
             name: membership.node, device: configuration.device, key: key, port: membership.port)
         verifier = MapVerifier(
@@ -171,6 +175,9 @@ extension Node {
         reconciledVersion = map?.version ?? 0
         applied.yield()
     }
+
+    /// Looks at once at devices of which there is news; at the node's own whatever the news is.
+    func lookAtDevices() { reconcile(.some(watch.take().union([local.device]))) }
 
     /// What was not as this node had left it, and has been mended.
     var drift: [String] { reconciler.drift.texts(at: .now()) }

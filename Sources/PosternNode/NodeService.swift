@@ -15,7 +15,7 @@ package struct NodeService: Service {
     private let server: LocalServer
     private let lock: StateDirectory.Lock
 
-    /// How often the machine is compared with the plan when nothing changes.
+    /// How often the machine is compared with the plan when nobody says that anything has changed.
     private static let inspection = Duration.seconds(5)
     /// Tables are read back at every sixth look: each half minute.
     private static let roundsToTables = 6
@@ -46,6 +46,7 @@ package struct NodeService: Service {
                 group.addTask { await exchangeLetters() }
                 group.addTask { await keepCertificate() }
                 group.addTask { try await node.alarm.ringing { await node.ring() } }
+                group.addTask { try await node.watch.hearing { await node.lookAtDevices() } }
                 group.addTask { try await server.run { await node.serve($0) } }
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }
@@ -126,8 +127,9 @@ package struct NodeService: Service {
 
     private func renew() async {
         while !Task.isCancelled {
-            try? await Task.sleep(for: Self.inspection)
+            try? await Task.sleep(for: await node.renewalPause)
             if !Task.isCancelled { await node.renewSessions() }
+            if !Task.isCancelled { await node.rotateOldKeys() }
         }
     }
 }

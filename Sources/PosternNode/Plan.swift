@@ -40,10 +40,19 @@ package struct LocalSession: Equatable, Sendable {
     package let device: DeviceName
     package let key: WireGuardPrivateKey
     package let port: Port
+    /// The key that takes the place of this one; the mesh may know the session by it already.
+    package let next: WireGuardPrivateKey?
 
-    package init(id: SessionID, agent: AgentName, device: DeviceName, key: WireGuardPrivateKey, port: Port) {
+    package init(
+        id: SessionID, agent: AgentName, device: DeviceName, key: WireGuardPrivateKey, port: Port,
+        next: WireGuardPrivateKey? = nil
+    ) {
         (self.id, self.agent, self.device, self.key, self.port) = (id, agent, device, key, port)
+        self.next = next
     }
+
+    /// Whether the mesh may know the session by this key.
+    func has(_ key: WireGuardPublicKey) -> Bool { self.key.publicKey == key || next?.publicKey == key }
 }
 
 /// What this machine is by itself, whatever the map says.

@@ -46,8 +46,7 @@ struct PlanView {
         self.reach = reach
         problems = sockets.problems
         let localSessions = map.sessions.filter { id, session in
-            session.node == own.name && local[id]?.agent == session.agent
-                && local[id]?.key.publicKey == session.key
+            session.node == own.name && local[id]?.agent == session.agent && local[id]?.has(session.key) == true
         }
         self.localSessions = localSessions
         // What is said to run here and does not is left over from an earlier life of this node.

@@ -16,9 +16,11 @@ package struct Problem: Equatable, Sendable {
 /// It may be killed between any two steps, and starts from what it finds. What stands already takes no step.
 package struct Reconciler: ~Copyable {
     /// How much of the machine is looked at.
-    package enum Scope: Sendable {
+    package enum Scope: Equatable, Sendable {
         /// What the plan changes, and what is not yet as planned.
         case changes
+        /// These devices, too.
+        case some(Set<DeviceName>)
         /// Every device, too.
         case devices
         /// The tables, too.
@@ -56,7 +58,7 @@ package struct Reconciler: ~Copyable {
     ) -> [Problem] {
         machine.prepare(for: plan, places: places)
         if scope == .everything { compareTables() }
-        let names = plan.devices.keys.filter { scope != .changes || settled[$0] != plan.devices[$0] }
+        let names = plan.devices.keys.filter { scope.includes($0) || settled[$0] != plan.devices[$0] }
         let seen = machine.look(at: names)
         let planned = PlanSteps(from: seen, to: plan)
         noteDrift(in: planned.steps, plan: plan)
@@ -100,6 +102,16 @@ package struct Reconciler: ~Copyable {
         do {
             if try !machine.readTables() { note("the tables were changed by somebody else; they have been mended") }
         } catch { note("\(error)") }
+    }
+}
+
+extension Reconciler.Scope {
+    fileprivate func includes(_ device: DeviceName) -> Bool {
+        switch self {
+        case .changes: false
+        case .some(let devices): devices.contains(device)
+        case .devices, .everything: true
+        }
     }
 }
 

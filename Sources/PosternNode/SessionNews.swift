@@ -12,8 +12,15 @@ package enum SessionNews: Equatable, Sendable {
 }
 
 extension BelievedMap {
-    /// A session is renewed by this at a time, as by the coordinator.
+    /// A session is renewed by this at a time at most, as by the coordinator.
     package static let longestRenewal = Duration.seconds(15 * 60)
+    /// Less than this nobody could renew in time.
+    package static let shortestRenewal = Duration.seconds(10)
+
+    /// What the coordinator says of the sessions' lease, within the bounds.
+    static func sessionLease(in event: MapEvent) -> Duration {
+        event.sessionLeaseSeconds.map { min(max(.seconds($0), shortestRenewal), longestRenewal) } ?? longestRenewal
+    }
 
     /// What a signed statement says of a session, if its node signed it and it is not too late.
     package func news(in envelope: Envelope, now: Timestamp) throws(NodeError) -> SessionNews {
@@ -31,7 +38,7 @@ extension BelievedMap {
         guard case .renewal(let renewal) = document.statement else { return .ended(id) }
         // Nobody revives what is dead everywhere else.
         guard session.expires > now else { throw NodeError("session `\(id)` was over at \(session.expires)") }
-        let until = min(renewal.expires, now + Self.longestRenewal, session.maximum, map.validUntil)
+        let until = min(renewal.expires, now + sessionLease, session.maximum, map.validUntil)
         return until > session.expires ? .renewed(id, until: until) : .old
     }
 

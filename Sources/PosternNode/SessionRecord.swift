@@ -13,6 +13,8 @@ struct SessionRecord: Codable, Equatable, Sendable {
     /// The private key, in base64: the file is for root alone.
     let key: String
     let port: Port
+    /// There while the key is exchanged for this one.
+    let nextKey: String?
     /// Who started it.
     let owner: UInt32
     let cgroup: String
@@ -28,15 +30,19 @@ struct SessionRecord: Codable, Equatable, Sendable {
     init(of session: LocalSession, owner: UInt32, cgroup: String) {
         (id, agent, device) = (session.id, session.agent, session.device.rawValue)
         (key, port) = (encodeBase64(session.key.bytes), session.port)
+        nextKey = session.next.map { encodeBase64($0.bytes) }
         (self.owner, self.cgroup) = (owner, cgroup)
     }
 
     /// The session; nil when the record has been damaged.
     var session: LocalSession? {
-        guard let device = DeviceName(device), let bytes = decodeBase64(key),
-            let key = WireGuardPrivateKey(bytes: bytes)
-        else { return nil }
-        return LocalSession(id: id, agent: agent, device: device, key: key, port: port)
+        guard let device = DeviceName(device), let key = Self.key(key) else { return nil }
+        return LocalSession(
+            id: id, agent: agent, device: device, key: key, port: port, next: nextKey.flatMap(Self.key))
+    }
+
+    private static func key(_ text: String) -> WireGuardPrivateKey? {
+        decodeBase64(text).flatMap { WireGuardPrivateKey(bytes: $0) }
     }
 }
 

@@ -15,12 +15,21 @@ import WireGuard
 
 /// A session that runs on this node.
 struct LiveSession: Sendable {
-    let local: LocalSession
+    var local: LocalSession
     let place: SessionPlace
     /// Who started it, and so who besides root may end it.
     let owner: UInt32
     let audience: Audience
     var process: EnclosureProcess?
+    /// Since when it has had its key, or that was asked for.
+    var keyedAt = BootTime.now()
+
+    /// What the disk keeps of it.
+    var record: SessionRecord {
+        var record = SessionRecord(of: local, owner: owner, cgroup: place.cgroup)
+        record.process = process.map { SessionRecord.Process(id: $0.pid, startTime: $0.startTime) }
+        return record
+    }
 
     /// Tells the person at the terminal.
     func notify(_ text: String) { audience.send(.notice(text)) }
@@ -38,8 +47,14 @@ struct LiveSession: Sendable {
 extension Node {
     /// How long the command waits for other nodes: a packet too early costs WireGuard's retry of 5 s.
     static let patience = Duration.seconds(2)
-    /// With less than this left of its 15 minutes a session asks for more: two tries in three may fail.
-    static let renewal = Duration.seconds(600)
+    /// How long a session lives that is not renewed.
+    private var lease: Duration { belief?.sessionLease ?? BelievedMap.longestRenewal }
+    /// With less than this left of its lease a session asks for more: two tries in three may fail.
+    private var renewal: Duration { lease * 2 / 3 }
+    /// How often it is looked at how much is left.
+    var renewalPause: Duration { min(.seconds(5), lease / 6) }
+    /// How long the coordinator may take to answer, before the node renews by itself.
+    private var renewalPatience: Duration { min(CoordinatorClient.patience, lease / 6) }
 
     /// Runs a command as an agent until it ends; what happens goes to the connection.
     func run(_ request: RunRequest, received: OwnedDescriptors, for connection: LocalConnection) async {
@@ -77,7 +92,7 @@ extension Node {
         await withDiscardingTaskGroup { group in
             for (id, session) in sessions {
                 guard let process = session.process, let known = map?.sessions[id],
-                    all || clock.bootTime(of: known.expires) - .now() < Self.renewal
+                    all || clock.bootTime(of: known.expires) - .now() < renewal
                 else { continue }
                 group.addTask { await self.renew(session.local, process) }
             }
@@ -94,10 +109,12 @@ extension Node {
     /// By the coordinator; where it does not answer, by this node itself, which tells the nodes that must know.
     private func renewed(_ session: LocalSession) async throws -> Timestamp {
         let now = time.utc(at: .now())
-        let renewal = SessionRenewal(id: session.id, expires: now + BelievedMap.longestRenewal)
+        let renewal = SessionRenewal(id: session.id, expires: now + lease)
         let document = Document(mesh: membership.mesh, madeAt: now, statement: .renewal(renewal))
         let envelope = try Envelope(signing: document, with: signer.privateKey)
-        do { return try await client.start(SessionRequest(statement: envelope)).expires } catch CoordinatorError
+        do {
+            return try await client.start(SessionRequest(statement: envelope), within: renewalPatience).expires
+        } catch CoordinatorError
             .unreachable
         { return try renewAlone(session) }
     }
@@ -217,15 +234,15 @@ extension Node {
 
     /// A session that the disk does not know would end with this daemon, so it does not begin.
     private func remember(_ session: LiveSession, _ process: EnclosureProcess) throws {
-        var record = SessionRecord(of: session.local, owner: session.owner, cgroup: session.place.cgroup)
-        record.process = SessionRecord.Process(id: process.pid, startTime: process.startTime)
-        do { try records.write(record) } catch {
+        var session = session
+        session.process = process
+        do { try records.write(session.record) } catch {
             try process.kill()
             throw error
         }
     }
 
-    private func register(_ session: LocalSession) async throws -> SessionResponse {
+    func register(_ session: LocalSession) async throws -> SessionResponse {
         let statement = SessionStatement(
             id: session.id, agent: session.agent, node: local.name, key: session.key.publicKey,
             endpoints: membership.endpoints.map { Endpoint(address: $0.address, port: session.port) })
@@ -248,15 +265,20 @@ extension Node {
     }
 
     private func confirm(_ session: LiveSession, version: UInt64) async {
-        let others = (plan.grantedNodes[session.local.id] ?? []).subtracting([local.name]).sorted()
-        guard !others.isEmpty else { return }
-        var missing = others
-        do { missing = try await client.confirmations(of: version, by: others).missing } catch {
-            log.warning("nobody says which nodes know session \(session.local.id): \(error)")
-        }
+        let missing = await missing(session.local.id, version: version)
         guard !missing.isEmpty else { return }
         let names = missing.map { "`\($0)`" }.joined(separator: ", ")
         session.notify("node \(names) has not confirmed this session within 2 s: first calls to it may fail")
+    }
+
+    /// The nodes with a service granted to a session that do not know it as of a version, after 2 s.
+    func missing(_ id: SessionID, version: UInt64) async -> [NodeName] {
+        let others = (plan.grantedNodes[id] ?? []).subtracting([local.name]).sorted()
+        guard !others.isEmpty else { return [] }
+        do { return try await client.confirmations(of: version, by: others).missing } catch {
+            log.warning("nobody says which nodes know session \(id): \(error)")
+            return others
+        }
     }
 
     private func specification(

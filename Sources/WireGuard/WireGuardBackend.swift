@@ -52,4 +52,17 @@ extension WireGuardBackend {
         if !changes.isEmpty { try apply(changes, to: device) }
         return changes
     }
+
+    /// Has a device that is up, and as configured, begin a handshake with its peers: a keepalive that is switched on is
+    /// sent at once.
+    package func greet(peersIn configuration: DeviceConfiguration, from device: DeviceName) throws(WireGuardError) {
+        var (other, wanted) = (DeviceChanges(), DeviceChanges())
+        for (key, peer) in configuration.peers {
+            let seconds = peer.keepaliveSeconds
+            other.loosening.peers[key] = DeviceChanges.PeerAddition(keepaliveSeconds: seconds == 0 ? 1 : 0)
+            wanted.loosening.peers[key] = DeviceChanges.PeerAddition(keepaliveSeconds: seconds)
+        }
+        try apply(other, to: device)
+        try apply(wanted, to: device)
+    }
 }

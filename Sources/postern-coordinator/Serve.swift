@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import Mesh
 import PosternCoordinator
 import ServiceLifecycle
 import UnixSignals
@@ -22,6 +23,16 @@ struct Serve: AsyncParsableCommand {
         transform: listenAddress)
     var listen: ListenAddress
 
+    @Option(
+        help: ArgumentHelp(
+            "How long a session lives that its node does not renew: 10s … 15m.", valueName: "time"), transform: span)
+    var sessionLease = Span(Leases().session)
+
+    @Option(
+        help: ArgumentHelp(
+            "How long nodes go by a map that nobody says again: 30s … 1d.", valueName: "time"), transform: span)
+    var mapLease = Span(Leases().map)
+
     @Flag(help: "Log more.")
     var verbose = false
 
@@ -30,8 +41,9 @@ struct Serve: AsyncParsableCommand {
             umask(0o077)
             var logger = Logger(label: "postern-coordinator", factory: StreamLogHandler.standardError(label:))
             logger.logLevel = verbose ? .debug : .info
-            let service = try await CoordinatorService(state: StateDirectory(state), listen: listen, logger: logger) {
-                port in
+            let service = try await CoordinatorService(
+                state: StateDirectory(state), listen: listen, leases: try leases(), logger: logger
+            ) { port in
                 write("ready: \(listen.url(port: port))\n", to: STDOUT_FILENO)
             }
             let group = ServiceGroup(
@@ -40,6 +52,24 @@ struct Serve: AsyncParsableCommand {
             try await group.run()
         }
     }
+}
+
+extension Serve {
+    func validate() throws { _ = try leases() }
+
+    private func leases() throws(ValidationError) -> Leases {
+        guard let leases = Leases(session: sessionLease.duration, map: mapLease.duration) else {
+            throw ValidationError(
+                "--session-lease is from \(Span(Leases.sessionRange.lowerBound)) to \(Span(Leases.sessionRange.upperBound)), "
+                    + "and --map-lease from \(Span(Leases.mapRange.lowerBound)) to \(Span(Leases.mapRange.upperBound))")
+        }
+        return leases
+    }
+}
+
+private func span(_ text: String) throws -> Span {
+    guard let span = Span(text) else { throw ValidationError("`\(text)` is no length of time, such as 30s or 15m") }
+    return span
 }
 
 private func listenAddress(_ text: String) throws -> ListenAddress {

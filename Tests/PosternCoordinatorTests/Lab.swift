@@ -97,14 +97,14 @@ final class Lab: Sendable {
 
 /// Runs a coordinator while `body` runs.
 func withCoordinator(
-    holds: Holds = Holds(confirmation: .seconds(60)), in directory: TemporaryDirectory? = nil,
+    holds: Holds = Holds(confirmation: .seconds(60)), leases: Leases = Leases(), in directory: TemporaryDirectory? = nil,
     _ body: @escaping @Sendable (Lab) async throws -> Void
 ) async throws {
     let clock = TestClock()
     let directory = try directory ?? TemporaryDirectory(now: clock.now)
     let (ports, port) = AsyncStream<Int>.makeStream()
     let service = try await CoordinatorService(
-        state: directory.state, listen: try #require(ListenAddress("127.0.0.1:0")), holds: holds,
+        state: directory.state, listen: try #require(ListenAddress("127.0.0.1:0")), holds: holds, leases: leases,
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), now: { clock.now },
         ready: { port.yield($0) })
     try await withThrowingTaskGroup(of: Void.self) { group in

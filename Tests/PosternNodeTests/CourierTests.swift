@@ -163,6 +163,17 @@ import Testing
             try lease.news(in: try renewal(until: 800), now: now) == .renewed(mesh.id(3), until: now + .seconds(400)))
     }
 
+    @Test(arguments: [(nil, 900), (30, 30), (1, 10), (100_000, 900)] as [(Int?, Int)])
+    func `a renewal gives no more than a session's lease, and that has bounds`(said: Int?, lease: Int) async throws {
+        let belief = try await mesh.believe(try mesh.event(sessionLease: said))
+        // Just before the session ends that is renewed.
+        let late = now + .seconds(299)
+        #expect(
+            try belief.news(in: try renewal(until: 5000), now: late)
+                == .renewed(mesh.id(3), until: late + .seconds(lease)))
+        #expect(try await mesh.believe(belief.saved.event).sessionLease == .seconds(lease))
+    }
+
     @Test func `an older renewal says nothing`() async throws {
         #expect(try await belief().news(in: try renewal(until: 300), now: now) == .old)
         #expect(try await belief().news(in: try renewal(until: -5), now: now) == .old)

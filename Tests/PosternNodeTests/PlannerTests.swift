@@ -43,6 +43,25 @@ import WireGuard
         #expect(!plan.opens(session, "wiki", of: mesh))
     }
 
+    @Test mutating func `a session whose key is exchanged is the same peer by either key, and keeps its own for now`()
+        throws
+    {
+        let session = try mesh.addSession(of: "one", on: "a")
+        let before = try mesh.plan()
+        let old = try #require(mesh.local[session.id])
+        mesh.map.sessions[session.id]?.key = try key(777).publicKey
+        #expect(try mesh.plan().devices[old.device] == nil)
+        mesh.local[session.id] = LocalSession(
+            id: old.id, agent: old.agent, device: old.device, key: old.key, port: old.port, next: try key(777))
+        #expect(try mesh.plan() == before)
+        mesh.local[session.id] = LocalSession(
+            id: old.id, agent: old.agent, device: old.device, key: try key(777), port: old.port)
+        let after = try mesh.plan()
+        #expect(after.tables == before.tables)
+        #expect(after.devices[old.device]?.configuration.privateKey.publicKey == (try key(777).publicKey))
+        #expect(after.devices[old.device]?.identity == before.devices[old.device]?.identity)
+    }
+
     @Test mutating func `a session without grants has a device without peers`() throws {
         let session = try mesh.addSession(of: "two", on: "a")
         let plan = try mesh.plan()

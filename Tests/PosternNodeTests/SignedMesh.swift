@@ -129,11 +129,12 @@ struct SignedMesh {
     /// The whole map as an event.
     func event(
         _ message: MapMessage? = nil, version: UInt64 = 7, validFor validity: Duration = .seconds(7200),
-        at moment: Timestamp = now, checkpoint: Envelope? = nil
+        at moment: Timestamp = now, checkpoint: Envelope? = nil, sessionLease: Int? = nil
     ) throws -> MapEvent {
         MapEvent(
             version: version, issuedAt: moment, validUntil: moment + validity,
-            checkpoint: try checkpoint ?? self.checkpoint(version: version), content: .whole(message ?? self.message()))
+            checkpoint: try checkpoint ?? self.checkpoint(version: version), content: .whole(message ?? self.message()),
+            sessionLeaseSeconds: sessionLease)
     }
 
     /// What changed, as an event.

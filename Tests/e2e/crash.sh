@@ -38,6 +38,21 @@ kill_node() { # NODE: at once, as a crash would
     wait_until 5 not is_alive "$pid"
 }
 tunnel_of() { cut -d' ' -f1 "$(node_state "$1")/wireguard/$2.pid" 2>/dev/null; }
+# within MILLISECONDS COMMAND...: how long it takes to hold is said.
+within() {
+    local limit=$1 from span
+    shift
+    from=$(date +%s%N)
+    wait_until 10 "$@" || return 1
+    span=$((($(date +%s%N) - from) / 1000000))
+    echo "# after $span ms"
+    [[ $span -lt $(patiently "$limit") ]]
+}
+has_another_tunnel() {
+    local other
+    other=$(tunnel_of node-a "${device_of[$one]}") && [[ "$other" != "$1" ]] && is_alive "$other"
+}
+has_address_b() { lab exec node-b -- ip -4 -o address show dev "$device_b" 2>/dev/null | grep -qF "$address_b"; }
 knows_session() {
     status node-a 2>/dev/null | jq -e --arg id "$one" \
         '(.sessions | any(.id == $id)) and (.devices | any(.session == $id and .classifierAttached))' >/dev/null
@@ -139,8 +154,22 @@ for ((round = 1; round <= rounds; round++)); do
     tunnel=$(tunnel_of node-a "${device_of[$one]}") || break
     nap 500
     kill -KILL "$tunnel"
-    fact "it is built anew (round $round)" wait_until 20 ledger_answers
+    fact "that it died is noticed at once (round $round)" within 1000 has_another_tunnel "$tunnel"
+    fact "and it is built anew" wait_until 20 ledger_answers
 done
+fact "nothing that is denied arrived" nothing_arrived
+
+echo "# a foreign hand at the far node's device"
+device_b=$(node_device node-b)
+is_up() { lab exec node-b -- ip -j link show "$device_b" 2>/dev/null | jq -e '.[0].flags | index("UP")' >/dev/null; }
+lab exec node-b -- ip link set "$device_b" down
+fact "a device that is taken down is up again at once" within 1000 is_up
+fact "and the ledger answers" wait_until 20 ledger_answers
+lab exec node-b -- ip address flush dev "$device_b"
+fact "one without addresses has them again at once" within 1000 has_address_b
+lab exec node-b -- ip link del "$device_b"
+fact "one that is deleted is made again at once" within 1000 is_up
+fact "and the ledger answers" wait_until 20 ledger_answers
 fact "nothing that is denied arrived" nothing_arrived
 
 echo "# the far node, called by a node that judges nothing"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # An inner address belongs to one key. When it is given to another, by a hand that is not ours, packets of the first are
-# dropped though they are authentic; and the node puts it right.
+# dropped though they are authentic; and the node puts it right. When a session's key is exchanged, its connections go on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=scripts/lib/mesh.sh
@@ -9,8 +9,47 @@ source scripts/lib/mesh.sh
 source scripts/lib/facts.sh
 
 on_b() { lab exec node-b -- wg "$1" "$(node_device node-b)" "${@:2}"; }
+session_is_up() {
+    status node-a | jq -e --arg id "$1" '.devices | any(.session == $id and .classifierAttached)' >/dev/null
+}
 belongs_to() { [[ "$(keys_at "${address_of[$1]}")" == "${key_of[$2]}" ]]; }
 sends_from_port() { [[ "$(endpoint_of "$1")" == *:"$2" ]]; }
+
+# Reads what comes, slowly made, and says how many bytes came and how long it stood still at most, in milliseconds.
+download_with_gaps() { # SESSION PIECES
+    cat >"$work/gaps.py" <<'PY'
+import socket, sys, time
+out = socket.create_connection((sys.argv[1], 8081), timeout=60)
+out.sendall(f"GET /slow/{sys.argv[2]} HTTP/1.0\r\n\r\n".encode())
+total, gap, last = 0, 0, time.monotonic()
+while data := out.recv(65536):
+    now = time.monotonic()
+    total, gap, last = total + len(data), max(gap, now - last), now
+print(total, int(gap * 1000))
+PY
+    : >"$work/gaps"
+    start "$work/gaps" nsenter --net="/proc/${process_of[$1]}/ns/net" \
+        python3 -I -S "$work/gaps.py" "$(in_url "$address_b")" "$2"
+    download=$pid
+}
+download_went_on() { # PIECES MILLISECONDS
+    local total gap
+    wait "$download" || true
+    read -r total gap <"$work/gaps" || { echo "# it broke off: $(cat "$work/gaps")"; return 1; }
+    echo "# $total bytes came; it stood still for $gap ms at most"
+    [[ $total -gt $(($1 * 20000)) && $gap -lt $(patiently "$2") ]]
+}
+rotate() { # SESSION: and learns the new key
+    local said
+    said=$(on_node node-a session rotate "$1") || return 1
+    old_key=${key_of[$1]}
+    key_of[$1]=$(in_session "$1" wg show "${device_of[$1]}" public-key)
+    [[ "$said" == *"${key_of[$1]}" && "${key_of[$1]}" != "$old_key" ]]
+}
+is_forgotten() { # KEY
+    local peers
+    peers=$(on_b show peers) && not grep -qF "$1" <<<"$peers"
+}
 
 build_programs
 trap mesh_down EXIT
@@ -40,5 +79,22 @@ kill -CONT "$(posternd_of node-b)"
 fact "the node gives the address back to its key" wait_until 40 belongs_to "$one" "$one"
 fact "and the ledger answers one" wait_until 20 ledger_answers "$one"
 fact "and the vault two" test "$(get "$two" 8082)" = 'this is vault'
+
+echo "# another key for a session that runs"
+download_with_gaps "$one" 250
+sleep 0.5
+fact "a session's key is exchanged" rotate "$one"
+fact "its address is the new key's" wait_until 5 belongs_to "$one" "$one"
+fact "and the old key is nobody's" wait_until 5 is_forgotten "$old_key"
+fact "and once more" rotate "$one"
+fact "a download from before went on, with at most 6 s of silence" download_went_on 250 6000
+fact "the ledger answers one" ledger_answers "$one"
+fact "and nothing more does" vault_is_silent "$one"
+fact "two's key is what it was" belongs_to "$two" "$two"
+kill -KILL "$(posternd_of node-a)"
+start_node node-a
+fact "a daemon that starts finds the session by its new key" wait_until 5 session_is_up "$one"
+fact "and lets it be" test "$(in_session "$one" wg show "${device_of[$one]}" public-key)" = "${key_of[$one]}"
+fact "a session that is none has no key" says 'there is no session' on_node node-a session rotate "$(printf '%032d' 0)"
 
 all_facts_hold

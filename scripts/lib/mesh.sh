@@ -148,13 +148,16 @@ start_coordinator() {
     serve_coordinator
 }
 
+# What is in coordinator_options goes to its command line.
+declare -a coordinator_options=()
 serve_coordinator() {
     local address
     address=$(underlay_address coordinator)
     # One that is found by a name may move.
     [[ -z "$coordinator_host" ]] || address=::
     start "$work/coordinator.log" scripts/lab exec coordinator -- \
-        "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(endpoint "$address" 8443)"
+        "$bin/postern-coordinator" serve --state "$work/coordinator" --listen "$(endpoint "$address" 8443)" \
+        "${coordinator_options[@]}"
     coordinator_pid=$pid
     export POSTERN_ADMIN_FILE=$work/coordinator/admin.json
     wait_until 10 grep -q '^ready' "$work/coordinator.log"
@@ -174,14 +177,19 @@ join_node() {
         "${endpoints[@]}" --state "$(node_state "$node")" >"$work/$node.join.log"
 }
 
+# start_node NODE: until it is ready; launch_node does not wait.
 start_node() {
+    launch_node "$1"
+    wait_until 15 node_is_ready "$1"
+}
+
+launch_node() {
     local node=$1 backend
     backend=$(lab status --json | jq -r '.backend // empty')
     start "$work/$node.log" scripts/lab exec "$node" -- "$bin/posternd" run --state "$(node_state "$node")" \
         --socket "$(node_socket "$node")" --bpffs "$(node_bpffs "$node")" --device "$(node_device "$node")" \
         ${backend:+--wireguard "$backend"}
     declare -g "${node/-/_}_pid=$pid"
-    wait_until 15 node_is_ready "$node"
 }
 
 node_is_ready() { status "$1" 2>/dev/null | jq -e '.mapVersion != null and .problems == []' >/dev/null; }
@@ -245,15 +253,16 @@ run_agent() {
 in_node_a() { nsenter --net="$(netns_of node-a)" "$@"; }
 
 # What is known of a session, by its id: asked once, because the daemon may be stopped later.
+session_node=node-a
 declare -A process_of=() address_of=() device_of=() key_of=() port_of=()
 
-# start_session AGENT COMMAND...: in the background; leaves session and session_out.
+# start_session AGENT COMMAND...: in the background, on node-a or on session_node; leaves session and session_out.
 start_session() {
     local agent=$1
     shift
     session_out=$work/session.out
     : >"$session_out"
-    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) exec nsenter --net="$(netns_of node-a)" \
+    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket "$session_node") exec nsenter --net="$(netns_of "$session_node")" \
         "$bin/postern" run --agent "$agent" --user nobody -- "$@") </dev/null >"$session_out" 2>"$work/session.err" &
     started_pids+=("$!")
     wait_until 10 session_runs "$agent"
@@ -265,11 +274,11 @@ start_session() {
     port_of[$session]=$(in_session "$session" wg show "${device_of[$session]}" listen-port)
 }
 
-session_of() { status node-a | jq -r --arg agent "$1" '.sessions[] | select(.agent == $agent) | .id'; }
+session_of() { status "$session_node" | jq -r --arg agent "$1" '.sessions[] | select(.agent == $agent) | .id'; }
 session_runs() {
-    status node-a | jq -e --arg agent "$1" '.sessions[] | select(.agent == $agent and .processID != null)' >/dev/null
+    status "$session_node" | jq -e --arg agent "$1" '.sessions[] | select(.agent == $agent and .processID != null)' >/dev/null
 }
-session_field() { status node-a | jq -r --arg id "$1" --arg field "$2" '.sessions[] | select(.id == $id) | .[$field]'; }
+session_field() { status "$session_node" | jq -r --arg id "$1" --arg field "$2" '.sessions[] | select(.id == $id) | .[$field]'; }
 session_is_gone() {
     local said
     said=$(status node-a) && jq -e --arg id "$1" '[.sessions[] | select(.id == $id)] | length == 0' <<<"$said" >/dev/null

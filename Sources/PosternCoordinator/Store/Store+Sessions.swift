@@ -106,14 +106,15 @@ extension Store {
         }
         guard case .statement(let statement) = claim.kind else {
             return SessionFacts(
-                agents: agents, existing: existing, keyTaken: false, sessionsOfNode: 0, free: nil, grace: grace)
+                agents: agents, existing: existing, keyTaken: false, sessionsOfNode: 0, free: nil, grace: grace,
+                lease: sessionLease)
         }
         return SessionFacts(
             agents: agents, existing: existing,
             keyTaken: try db.isTaken(statement.key, except: .session(claim.id)),
             sessionsOfNode: try Int.fetchOne(
                 db, sql: "SELECT COUNT(*) FROM sessions WHERE node = ?", arguments: [claim.node.rawValue]) ?? .max,
-            free: try db.freePlace(now: now), grace: grace)
+            free: try db.freePlace(now: now), grace: grace, lease: sessionLease)
     }
 }
 

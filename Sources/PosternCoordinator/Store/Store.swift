@@ -15,6 +15,8 @@ package struct Store: Sendable {
     private let checkpointPath: String
     /// Until then sessions are not ended by their leases: while the coordinator was away, nobody could renew them.
     let grace: Timestamp
+    /// How long a session lives that is not renewed.
+    let sessionLease: Duration
 
     private static let gracePeriod = Duration.seconds(60)
 
@@ -26,7 +28,11 @@ package struct Store: Sendable {
     }
 
     /// Opens the database of a mesh that was made before, and verifies all that is in it.
-    package init(opening state: StateDirectory, ca: CertificateAuthority, now: Timestamp) async throws {
+    package init(
+        opening state: StateDirectory, ca: CertificateAuthority, sessionLease: Duration = SessionLimit.lease,
+        now: Timestamp
+    ) async throws {
+        self.sessionLease = sessionLease
         let checkpoint = try CheckpointFile.read(state.checkpoint, ca: ca)
         database = try Self.open(state.database)
         let stored = try await database.read { try $0.storedRegistry() }
