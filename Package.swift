@@ -161,7 +161,7 @@ let package = Package(
             name: "PosternCoordinatorTests",
             dependencies: [
                 "PosternCoordinator", "Mesh", "CoordinationAPI", "Identity", "Authorization",
-                crypto, logging, httpClient, httpTypes, nio, nioHTTP, nioTLS, grdb,
+                crypto, logging, httpClient, httpTypes, nio, nioPosix, nioHTTP, nioTLS, grdb,
             ],
             swiftSettings: strict),
         .testTarget(

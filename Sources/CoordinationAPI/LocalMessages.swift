@@ -67,8 +67,6 @@ package enum LocalResponse: Codable, Equatable, Sendable {
     case notice(String)
     case exited(code: Int32)
     case ended
-    /// The WireGuard key that counts from now on.
-    case rotated(WireGuardPublicKey)
     case whois([PeerReport])
     case ping(PingReport)
     case doctor(DoctorReport)

@@ -86,6 +86,7 @@ struct API: HTTPResponder {
     /// An answer that does not end: one event a line, as they come.
     private func stream(_ events: MapEvents, on connection: Connection) -> Response {
         let channel = connection.channel
+        let patience = TimeAmount.milliseconds(coordinator.holds.patience.milliseconds)
         return Response(
             status: .ok, headers: [.contentType: "application/x-ndjson"],
             body: ResponseBody { writer in
@@ -93,7 +94,7 @@ struct API: HTTPResponder {
                 channel.closeFuture.whenComplete { _ in events.close() }
                 while let line = try await events.next() {
                     // Who takes nothing for so long is gone, or wants us to keep it all for him.
-                    let drop = channel.eventLoop.scheduleTask(in: MapEvents.patience) { channel.close(promise: nil) }
+                    let drop = channel.eventLoop.scheduleTask(in: patience) { channel.close(promise: nil) }
                     defer { drop.cancel() }
                     try await writer.write(ByteBuffer(bytes: line))
                 }

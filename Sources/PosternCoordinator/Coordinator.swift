@@ -237,12 +237,17 @@ extension Registry {
     }
 }
 
-/// How long requests that wait for news are held, and how often a stream says that there are none.
+/// How long requests that wait for news are held, how often a stream says that there are none, and how long a node may
+/// take nothing of what it is told.
 package struct Holds: Sendable {
     package var confirmation: Duration
     package var heartbeat: Duration
+    package var patience: Duration
 
-    package init(confirmation: Duration = .seconds(2), heartbeat: Duration = MapEvent.heartbeat) {
-        (self.confirmation, self.heartbeat) = (confirmation, heartbeat)
+    package init(
+        confirmation: Duration = .seconds(2), heartbeat: Duration = MapEvent.heartbeat,
+        patience: Duration = .seconds(30)
+    ) {
+        (self.confirmation, self.heartbeat, self.patience) = (confirmation, heartbeat, patience)
     }
 }

@@ -1,7 +1,6 @@
 import CoordinationAPI
 import Identity
 import Mesh
-import NIOCore
 
 /// One node's stream of its map: what to write next, and when.
 ///
@@ -15,9 +14,6 @@ struct MapEvents: Sendable {
     let heartbeat: Duration
     let leases: Leases
     let now: @Sendable () -> Timestamp
-
-    /// How long a node may take nothing of a line.
-    static let patience = TimeAmount.seconds(30)
 
     /// The next line: at once where there is news, at the heartbeat otherwise; nil at the end.
     func next() async throws -> [UInt8]? {

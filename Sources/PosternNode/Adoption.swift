@@ -17,7 +17,7 @@ extension Node {
     func adoptSessions() throws {
         let cgroups = try sessionsCgroup()
         try cgroups.create()
-        for (id, record) in try records.all() {
+        for (id, record) in try records.all() where sessions[id] == nil {
             do {
                 guard let record else { throw NodeError("its record cannot be read") }
                 sessions[id] = try adopt(record)
@@ -28,6 +28,20 @@ extension Node {
             try cgroups.child(id).remove()
         }
         try removeLeftoverDevices(except: Set(sessions.values.map(\.local.device)))
+    }
+
+    /// Goes on where an earlier run ended, with its sessions and its map. Where the machine does not let it, nothing is
+    /// done, and whoever asks is told the reason.
+    func beginAgain() async -> Bool {
+        do { try adoptSessions() } catch {
+            let text = "the sessions of an earlier run cannot be taken over yet: \(error)"
+            if hindrance != text { log.error("\(text)") }
+            hindrance = text
+            return false
+        }
+        hindrance = nil
+        await restore()
+        return true
     }
 
     private func adopt(_ record: SessionRecord) throws -> LiveSession {

@@ -15,6 +15,17 @@ enum Doctor {
                 + facts.problems.map { .init("reconciler", .problem, $0, advice: "the log of posternd says more") })
     }
 
+    /// What is wrong with a machine on which the daemon cannot even begin.
+    static func report(hindered reason: String, _ facts: DoctorFacts) -> DoctorReport {
+        DoctorReport(findings: [
+            kernel(facts), bpffs(facts),
+            .init(
+                "posternd", .problem, "posternd cannot begin: \(reason)",
+                advice: "it tries again every 5 s; what was allowed before goes on to the end of its lease where it is "
+                    + "still judged, and nothing else does"),
+        ])
+    }
+
     // MARK: - The kernel
 
     private static func kernel(_ facts: DoctorFacts) -> DoctorReport.Finding {

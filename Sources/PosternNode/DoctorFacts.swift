@@ -121,7 +121,7 @@ extension Node {
     }
 }
 
-private func kernelRelease() -> String {
+func kernelRelease() -> String {
     var name = utsname()
     guard unsafe uname(&name) == 0 else { return "" }
     return unsafe withUnsafeBytes(of: name.release) { bytes in

@@ -19,6 +19,10 @@ struct HostMachine: ~Copyable {
     private var plan = Plan.empty
     private var places: [SessionID: SessionPlace] = [:]
     private var configured: [DeviceName: DeviceConfiguration] = [:]
+    /// Where peers were last heard from, by devices that may be made anew.
+    private var heard: [DeviceName: [WireGuardPublicKey: Endpoint]] = [:]
+    /// Devices that were made, and have not been up since.
+    private var fresh: Set<DeviceName> = []
 
     /// What an Ethernet frame holds, less what WireGuard adds over IPv6: headers of 40, 8 and 32 bytes.
     var mtu = Underlay.usualMTU
@@ -54,12 +58,18 @@ struct HostMachine: ~Copyable {
 
 extension HostMachine {
     /// Looks at some devices of the plan, and at all that are not in it.
-    func look(at names: some Sequence<DeviceName>) -> MachineState {
+    mutating func look(at names: some Sequence<DeviceName>) -> MachineState {
         var state = MachineState(tables: written)
         for name in made where plan.devices[name] == nil { state.devices[name] = SeenDevice() }
         for name in names {
             guard let device = plan.devices[name] else { continue }
-            do { state.devices[name] = try look(at: name, device) } catch { state.unseen[name] = "\(error)" }
+            do {
+                let seen = try look(at: name, device)
+                state.devices[name] = seen
+                if seen.location == .home || seen.location == .session {
+                    heard[name] = seen.wireguard.peers.compactMapValues { $0.lastHandshake == nil ? nil : $0.endpoint }
+                }
+            } catch { state.unseen[name] = "\(error)" }
         }
         if let pool = plan.nodeDevice?.identity.pool, isMarked(wallMark, text(of: pool)),
             (try? Wall.verify(pins: pins.wall)) != nil
@@ -149,11 +159,11 @@ extension HostMachine: Machine {
         case .hook(let name, let identity): try hook(name, identity)
         case .narrow(let name, let changes): try backend.apply(DeviceChanges(tightening: changes), to: name)
         case .extend(let name, let changes):
-            try backend.apply(DeviceChanges(loosening: changes), to: name)
+            try backend.apply(DeviceChanges(loosening: recalled(changes, of: name)), to: name)
             configured[name] = plan.devices[name]?.configuration
             // A session's peers know it by its key alone, and who only downloads sends nothing by himself.
             if changes.privateKey != nil, let device = plan.devices[name], case .session = device.owner {
-                try backend.greet(peersIn: device.configuration, from: name)
+                try backend.greet(device.configuration.peers.keys, in: device.configuration, from: name)
             }
         case .readBack(let name, let later): try readBack(name, later)
         case .quiet(let name): try quiet(name)
@@ -163,7 +173,9 @@ extension HostMachine: Machine {
             try mark(wallMark, text(of: pool))
         case .admit(let name): try Wall.setMeshDevices([try whereabouts(of: name).interface], tables: tables)
         case .address(let name, let address): try add(address, to: name)
-        case .up(let name): try links(of: name).bringUp(name)
+        case .up(let name):
+            try links(of: name).bringUp(name)
+            try greetAgain(name)
         case .route(let name, let network): try links(of: name).addRoute(to: network, through: name)
         case .takeDown(let name): try takeDown(name)
         }
@@ -194,13 +206,15 @@ extension HostMachine: Machine {
         try ConnectHook.detach(pins: pins.connectHook(of: name))
         try unmark(classifierMark(of: name))
         try unmark(hookMark(of: name))
-        configured[name] = nil
+        (configured[name], heard[name]) = (nil, nil)
+        fresh.remove(name)
         made.remove(name)
     }
 
     /// What an earlier device of this name has left behind goes first.
     private mutating func create(_ name: DeviceName) throws {
         made.insert(name)
+        fresh.insert(name)
         configured[name] = nil
         try backend.delete(name)
         try backend.create(name, mtu: mtu)
@@ -230,6 +244,25 @@ extension HostMachine: Machine {
         guard changes.tightening.isEmpty, changes.loosening.peers.values.allSatisfy(\.allowedIPs.isEmpty) else {
             throw NodeError("WireGuard does not hold the peers and addresses that it was given")
         }
+    }
+
+    /// A device that is made anew finds its peers where they were: who does not speak first would not be found again
+    /// before WireGuard misses an answer, 15 s later.
+    private func recalled(
+        _ changes: DeviceChanges.Loosening, of name: DeviceName
+    ) -> DeviceChanges.Loosening {
+        guard fresh.contains(name), let places = heard[name] else { return changes }
+        var changes = changes
+        for (key, addition) in changes.peers where addition.isNew {
+            changes.peers[key]?.endpoint = places[key] ?? addition.endpoint
+        }
+        return changes
+    }
+
+    /// Whoever was heard before knows us by a session of WireGuard that is no more.
+    private mutating func greetAgain(_ name: DeviceName) throws {
+        guard fresh.remove(name) != nil, let places = heard[name], let device = plan.devices[name] else { return }
+        try backend.greet(places.keys, in: device.configuration, from: name)
     }
 
     private func quiet(_ name: DeviceName) throws {

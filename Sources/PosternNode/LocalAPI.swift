@@ -10,6 +10,7 @@ extension Node {
         guard let received = await requests.next(isolation: self) else { return }
         do {
             let caller = try Caller(of: connection)
+            if let hindrance, received.request != .doctor, received.request != .status { throw NodeError(hindrance) }
             switch received.request {
             case .status: connection.send(.status(try status()))
             case .why(let agent, let action, let service):

@@ -194,7 +194,7 @@ extension Node {
 
     /// What is wrong with the node's knowledge, whatever the machine is like.
     var standingProblems: [String] {
-        [unsaved, certificateError, time.trust(wall: wall(), boot: .now()).problem].compactMap(\.self)
+        [hindrance, unsaved, certificateError, time.trust(wall: wall(), boot: .now()).problem].compactMap(\.self)
     }
 
     /// Somebody set the clock, a window opens or closes, or the machine woke up.

@@ -65,6 +65,8 @@ package actor Node {
     var plan = Plan.empty
     var problems: [Problem] = []
     var coordinatorError: String?
+    /// Why the node cannot begin with its work.
+    var hindrance: String?
     var certificateError: String?
     /// The WireGuard key that takes the place of this one, once the map shows this node by it.
     var nextKey: WireGuardPrivateKey?
@@ -105,6 +107,7 @@ package actor Node {
         (self.log, self.wall) = (log, wall)
         journal = MapJournal(state)
         bootID = try readBootID()
+        try checkTimeNamespace()
         seen = try state.seen()
         time = SignedClock(seen, bootID: bootID, wall: wall(), boot: .now())
         (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))

@@ -37,17 +37,20 @@ package struct NodeService: Service {
     private func serve() async throws {
         try await node.refuseOverlap()
         await node.lookAround()
-        try await node.adoptSessions()
-        await node.restore()
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
+                // Whoever ran a session asks for it as soon as somebody listens: it is known by then, or the reason is.
+                let isHindered = await !node.beginAgain()
+                group.addTask { try await server.run { await node.serve($0) } }
+                if isHindered {
+                    repeat { try await Task.sleep(for: Self.inspection) } while await !node.beginAgain()
+                }
                 group.addTask { await MapStream(node: node).run() }
                 group.addTask { await followAdopted() }
                 group.addTask { await exchangeLetters() }
                 group.addTask { await keepCertificate() }
                 group.addTask { try await node.alarm.ringing { await node.ring() } }
                 group.addTask { try await node.watch.hearing { await node.lookAtDevices() } }
-                group.addTask { try await server.run { await node.serve($0) } }
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }
                 group.addTask { await renew() }

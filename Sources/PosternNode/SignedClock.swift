@@ -93,6 +93,28 @@ func readBootID() throws(NodeError) -> String {
     return String(decoding: try readAll(descriptor, name: path, upTo: 64), as: UTF8.self).filter { !$0.isWhitespace }
 }
 
+/// That time since boot is to us what it is to the kernel, which ends leases by it: a time namespace may shift it
+/// (time_namespaces(7)).
+func checkTimeNamespace() throws(NodeError) {
+    let path = "/proc/self/timens_offsets"
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    // A kernel without the file has no such namespaces.
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    guard isUnshifted(String(decoding: try readAll(descriptor, name: path, upTo: 4096), as: UTF8.self)) else {
+        throw NodeError(
+            "posternd is in a time namespace with a boot time of its own, and would set every lease wrong: "
+                + "start it in the machine's")
+    }
+}
+
+/// Of lines like `boottime 3600 0`.
+package func isUnshifted(_ offsets: String) -> Bool {
+    offsets.split(separator: "\n").map { $0.split(separator: " ") }.allSatisfy { fields in
+        fields.first != "boottime" || fields.dropFirst() == ["0", "0"]
+    }
+}
+
 extension Timestamp {
     /// What the clock on this machine's wall says.
     package static var wall: Timestamp {

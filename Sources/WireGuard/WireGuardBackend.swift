@@ -1,3 +1,5 @@
+package import Mesh
+
 /// A way to have WireGuard devices: in the kernel, or by a program in user space.
 ///
 /// A device is made in the network namespace of the calling thread, down and without addresses, and its UDP
@@ -53,12 +55,14 @@ extension WireGuardBackend {
         return changes
     }
 
-    /// Has a device that is up, and as configured, begin a handshake with its peers: a keepalive that is switched on is
-    /// sent at once.
-    package func greet(peersIn configuration: DeviceConfiguration, from device: DeviceName) throws(WireGuardError) {
+    /// Has a device that is up, and as configured, begin a handshake with some of its peers: a keepalive that is switched
+    /// on is sent at once.
+    package func greet(
+        _ peers: some Sequence<WireGuardPublicKey>, in configuration: DeviceConfiguration, from device: DeviceName
+    ) throws(WireGuardError) {
         var (other, wanted) = (DeviceChanges(), DeviceChanges())
-        for (key, peer) in configuration.peers {
-            let seconds = peer.keepaliveSeconds
+        for key in peers {
+            guard let seconds = configuration.peers[key]?.keepaliveSeconds else { continue }
             other.loosening.peers[key] = DeviceChanges.PeerAddition(keepaliveSeconds: seconds == 0 ? 1 : 0)
             wanted.loosening.peers[key] = DeviceChanges.PeerAddition(keepaliveSeconds: seconds)
         }

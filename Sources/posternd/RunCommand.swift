@@ -65,11 +65,24 @@ struct RunCommand: AsyncParsableCommand {
                 try await run(threshold, log)
                 if try directory.membership() == nil { return }
             }
-            let server = try LocalServer(path: socket)
-            let node = try Node(configuration, backend: backend, log: log, wall: { .wall })
-            let service = NodeService(node: node, server: server, lock: lock)
+            guard let node = try await begin(configuration, backend, log) else { return }
+            let service = NodeService(node: node, server: try LocalServer(path: socket), lock: lock)
             log.info("posternd serves \(socket)")
             try await run(service, log)
+        }
+    }
+
+    /// The node, as soon as the machine lets it begin; nil when told to stop before.
+    private func begin(
+        _ configuration: NodeConfiguration, _ backend: any WireGuardBackend, _ log: Logger
+    ) async throws -> Node? {
+        let make = { @Sendable () throws in try Node(configuration, backend: backend, log: log, wall: { .wall }) }
+        do { return try make() } catch {
+            log.error("\(error)")
+            let hindrance = Hindrance(
+                configuration, backend: backend, server: try LocalServer(path: socket), log: log, make: make)
+            try await run(hindrance, log)
+            return hindrance.node.node
         }
     }
 

@@ -1,9 +1,11 @@
 import CoordinationAPI
 import Foundation
+import GRDB
 import Identity
 import Mesh
-import PosternCoordinator
 import Testing
+
+@testable import PosternCoordinator
 
 /// A disk that takes no more. Needs root, for a small file system of its own.
 @Suite struct DiskTests {
@@ -49,6 +51,48 @@ import Testing
     }
 }
 
+/// A database that may be read and not written.
+@Suite struct ReadOnlyTests {
+    @Test(.timeLimit(.minutes(2)))
+    func `a coordinator on a disk that is read only says so, and forgets nothing`() async throws {
+        let disk = try SmallDisk()
+        let directory = try TemporaryDirectory(at: disk.path + "/state")
+        try await withCoordinator(in: directory) { lab in
+            let node = try await lab.join("web-1")
+            _ = try await lab.change(try agent("a", nodes: [node.name])).read(VersionResponse.self)
+        }
+        try disk.mount(readOnly: true)
+        let error = await #expect(throws: (any Error).self) { try await withCoordinator(in: directory) { _ in } }
+        let words = error.map { "\($0)" } ?? ""
+        #expect(words.contains("read") && words.contains("coordinator.sqlite"), "\(words)")
+        try disk.mount(readOnly: false)
+        try await withCoordinator(in: directory) { lab in
+            let registry: Registry = try await lab.adminClient().get("/v1/registry").read()
+            #expect((registry.agents.count, registry.nodes.count) == (1, 1))
+            _ = try await lab.change(try agent("b", nodes: [])).read(VersionResponse.self)
+        }
+    }
+
+    @Test func `a database that turns read only is said to be so, and nothing is changed`() async throws {
+        let now = systemTime()
+        let directory = try TemporaryDirectory(now: now)
+        let ca = try CertificateAuthority(
+            certificatePEM: try PrivateFile.read(directory.state.caCertificate),
+            keyPEM: try PrivateFile.read(directory.state.caKey))
+        let store = try await Store(opening: directory.state, ca: ca, now: now)
+        let record = try JoinTokenRequest(node: nil, lifetimeSeconds: 600).record(now: now)
+        try await store.database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA query_only = 1") }
+        let refusal = await #expect(throws: Refusal.self) {
+            try await store.add(record, digest: TokenSecret().digest)
+        }
+        #expect(refusal?.kind == .unwritable)
+        #expect(refusal?.message.contains("nothing was changed") == true, "\(refusal?.message ?? "")")
+        try await store.database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA query_only = 0") }
+        try await store.add(record, digest: TokenSecret().digest)
+        try store.close()
+    }
+}
+
 /// A file system of a few megabytes, taken away with this value.
 private final class SmallDisk: Sendable {
     let path: String
@@ -65,6 +109,8 @@ private final class SmallDisk: Sendable {
         try? Self.run("umount", "-l", path)
         try? FileManager.default.removeItem(atPath: path)
     }
+
+    func mount(readOnly: Bool) throws { try Self.run("mount", "-o", "remount,\(readOnly ? "ro" : "rw")", path) }
 
     func fill() throws {
         #expect(FileManager.default.createFile(atPath: filling, contents: nil))

@@ -97,7 +97,8 @@ final class Lab: Sendable {
 
 /// Runs a coordinator while `body` runs.
 func withCoordinator(
-    holds: Holds = Holds(confirmation: .seconds(60)), leases: Leases = Leases(), in directory: TemporaryDirectory? = nil,
+    holds: Holds = Holds(confirmation: .seconds(60)), leases: Leases = Leases(),
+    in directory: TemporaryDirectory? = nil,
     _ body: @escaping @Sendable (Lab) async throws -> Void
 ) async throws {
     let clock = TestClock()

@@ -13,6 +13,15 @@ import Testing
         #expect(reading.bootTime(of: moment) == BootTime(rawValue: nanoseconds))
     }
 
+    @Test(arguments: [
+        ("", true), ("monotonic           0         0\nboottime            0         0\n", true),
+        ("monotonic 5 0\nboottime 0 0\n", true), ("monotonic 0 0\nboottime 3600 0\n", false),
+        ("boottime 0 1\n", false), ("boottime -1 0\n", false), ("boottime\n", false),
+    ])
+    func `a time namespace that shifts the time since boot is known`(offsets: String, unshifted: Bool) {
+        #expect(isUnshifted(offsets) == unshifted)
+    }
+
     @Test func `what was over before the machine started is over`() {
         #expect(reading.bootTime(of: reading.utc + .seconds(-61)) == BootTime(rawValue: 0))
         #expect(reading.bootTime(of: Timestamp(rawValue: .min)) == BootTime(rawValue: 0))

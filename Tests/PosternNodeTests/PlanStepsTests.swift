@@ -29,31 +29,64 @@ import WireGuard
     }
 
     @Test(arguments: seeds)
-    func `whatever is refused, nothing passes that neither plan allows`(seed: UInt64) throws {
-        for number in 0..<5 {
-            var world = try SmallWorld(seed: seed * 2000 + UInt64(number))
-            let (state, plan) = (try world.state(), try world.plan())
-            let seen = state.looking(at: plan)
-            let steps = PlanSteps(from: seen, to: plan).steps
-            guard !steps.isEmpty else { continue }
-            let limit = try Limit(state, plan, world)
-            let refused = steps[world.number(below: steps.count)]
-            var machine = ModelMachine(state, pool: world.pool)
-            let isStubborn = world.chance(3)
-            machine.refuses = { $0 == refused || isStubborn && $0 == .takeDown($0.device ?? .loopback) }
-            machine.changed = { limit.check($0, "with \(refused) refused") }
-            var execution = Execution(of: plan)
-            execution.run(steps, on: &machine)
-            limit.check(machine.state, "with \(refused) refused, at the end")
-            #expect(!execution.problems.isEmpty)
-            for name in execution.failed where plan.devices[name] != nil && !isStubborn {
-                #expect(machine.state.devices[name]?.isUp != true, "\(name)")
+    func `whichever step is refused, nothing passes that neither plan allows, and later all is done`(
+        seed: UInt64
+    ) throws {
+        var world = try SmallWorld(seed: seed * 2000)
+        let (state, plan) = (try world.state(), try world.plan())
+        for refused in PlanSteps(from: state.looking(at: plan), to: plan).steps {
+            for isStubborn in [false, true] {
+                try expectClosed(world, from: state, to: plan, when: "\(refused) is refused", isStubborn: isStubborn) {
+                    $0 == refused || isStubborn && $0 == .takeDown($0.device ?? .loopback)
+                }
             }
-            machine.refuses = { _ in false }
-            var again = Execution(of: plan)
-            again.run(PlanSteps(from: machine.state.looking(at: plan), to: plan).steps, on: &machine)
-            #expect(again.problems.isEmpty && machine.state.isAsPlanned(plan))
         }
+    }
+
+    /// What takes no step of a kind: a file system for pins, the tables, the interface to the network.
+    enum Part: CaseIterable {
+        case pins, tables, network, wireguard
+
+        func takes(_ step: Step) -> Bool {
+            switch step {
+            case .attach, .verify, .hook, .raiseWall, .admit: self == .pins
+            case .tighten, .loosen: self == .tables
+            case .create, .delete, .move, .quiet, .address, .up, .route, .takeDown: self == .network
+            case .narrow, .extend, .readBack: self == .wireguard
+            }
+        }
+    }
+
+    @Test(arguments: seeds, Part.allCases)
+    func `whichever part of the machine refuses all, nothing passes that neither plan allows`(
+        seed: UInt64, part: Part
+    ) throws {
+        var world = try SmallWorld(seed: seed * 2500)
+        let (state, plan) = (try world.state(), try world.plan())
+        guard PlanSteps(from: state.looking(at: plan), to: plan).steps.contains(where: part.takes) else { return }
+        try expectClosed(
+            world, from: state, to: plan, when: "\(part) refuses", isStubborn: part == .network, refusing: part.takes)
+    }
+
+    private func expectClosed(
+        _ world: SmallWorld, from state: MachineState, to plan: Plan, when: String, isStubborn: Bool,
+        refusing: @escaping (Step) -> Bool
+    ) throws {
+        let limit = try Limit(state, plan, world)
+        var machine = ModelMachine(state, pool: world.pool)
+        machine.refuses = refusing
+        machine.changed = { limit.check($0, when) }
+        var execution = Execution(of: plan)
+        execution.run(PlanSteps(from: state.looking(at: plan), to: plan).steps, on: &machine)
+        limit.check(machine.state, "\(when), at the end")
+        #expect(!execution.problems.isEmpty, "\(when)")
+        for name in execution.failed where plan.devices[name] != nil && !isStubborn {
+            #expect(machine.state.devices[name]?.isUp != true, "\(name), \(when)")
+        }
+        machine.refuses = { _ in false }
+        var again = Execution(of: plan)
+        again.run(PlanSteps(from: machine.state.looking(at: plan), to: plan).steps, on: &machine)
+        #expect(again.problems.isEmpty && machine.state.isAsPlanned(plan), "\(when)")
     }
 
     @Test(arguments: seeds)

@@ -183,10 +183,12 @@ start_node() {
     wait_until 15 node_is_ready "$1"
 }
 
+# What is in node_environment, NAME=VALUE each, the daemon finds in its environment.
+declare -a node_environment=()
 launch_node() {
     local node=$1 backend
     backend=$(lab status --json | jq -r '.backend // empty')
-    start "$work/$node.log" scripts/lab exec "$node" -- "$bin/posternd" run --state "$(node_state "$node")" \
+    start "$work/$node.log" scripts/lab exec "$node" -- env "${node_environment[@]}" "$bin/posternd" run --state "$(node_state "$node")" \
         --socket "$(node_socket "$node")" --bpffs "$(node_bpffs "$node")" --device "$(node_device "$node")" \
         ${backend:+--wireguard "$backend"}
     declare -g "${node/-/_}_pid=$pid"
