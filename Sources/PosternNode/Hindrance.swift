@@ -14,21 +14,21 @@ package import WireGuard
 ///
 /// What is guarded stays: it was allowed, and its lease ends it.
 package struct Hindrance: Service {
-    /// The node, once the machine let it begin.
-    package let node = Made()
+    private let outcome = Outcome()
     private let configuration: NodeConfiguration
     private let backend: any WireGuardBackend
     private let server: LocalServer
     private let log: Logger
     private let make: @Sendable () throws -> Node
 
-    /// What an attempt made.
-    package final class Made: Sendable {
-        private let value = Mutex<Node?>(nil)
-        fileprivate init() {}
-        package var node: Node? { value.withLock { $0 } }
-        fileprivate func set(_ node: Node) { value.withLock { $0 = node } }
+    /// What the last attempt came to.
+    private final class Outcome: Sendable {
+        let node = Mutex<Node?>(nil)
+        let reason = Mutex("")
     }
+
+    /// The node, once the machine let it begin.
+    package var node: Node? { outcome.node.withLock { $0 } }
 
     private static let pause = Duration.seconds(5)
 
@@ -42,16 +42,18 @@ package struct Hindrance: Service {
 
     /// Returns when the node is made, or when told to stop.
     package func run() async throws {
-        let reason = Mutex("")
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    try await server.run { await serve($0, because: reason.withLock { $0 }) }
+                    try await server.run { await serve($0) }
                 }
                 group.addTask {
                     while !Task.isCancelled {
-                        do { return node.set(try make()) } catch {
-                            hinder("\(error)", reason)
+                        do {
+                            let made = try make()
+                            return outcome.node.withLock { $0 = made }
+                        } catch {
+                            hinder("\(error)")
                             try await Task.sleep(for: Self.pause)
                         }
                     }
@@ -62,8 +64,8 @@ package struct Hindrance: Service {
         }
     }
 
-    private func hinder(_ text: String, _ reason: borrowing Mutex<String>) {
-        let isNews = reason.withLock { last in
+    private func hinder(_ text: String) {
+        let isNews = outcome.reason.withLock { last in
             defer { last = text }
             return last != text
         }
@@ -71,7 +73,8 @@ package struct Hindrance: Service {
         for text in closeUnguarded(backend, configuration) { log.error("\(text)") }
     }
 
-    private func serve(_ connection: LocalConnection, because reason: String) async {
+    private func serve(_ connection: LocalConnection) async {
+        let reason = outcome.reason.withLock { $0 }
         var requests = connection.requests.makeAsyncIterator()
         guard let received = await requests.next() else { return }
         guard case .doctor = received.request else {
@@ -92,10 +95,10 @@ private func closeUnguarded(_ backend: any WireGuardBackend, _ configuration: No
     do {
         let places = try sessionPlaces(configuration)
         for device in try backend.devices() {
-            let namespace = places[device].flatMap { try? NetworkNamespace(path: $0) }
             do {
-                if let namespace { try backend.adopt(device, in: namespace) }
-                guard try backend.exists(device), !isGuarded(device, in: namespace, pins) else { continue }
+                let place = places[device]
+                if let place { try backend.adopt(device, in: place.namespace) }
+                guard try backend.exists(device), !isGuarded(device, at: place, pins) else { continue }
                 try backend.delete(device)
                 said.append("device `\(device)` is taken away: its classifier cannot be found")
             } catch { said.append("\(error)") }
@@ -104,21 +107,23 @@ private func closeUnguarded(_ backend: any WireGuardBackend, _ configuration: No
     return said
 }
 
-/// Where the sessions of an earlier run are, by their devices.
-private func sessionPlaces(_ configuration: NodeConfiguration) throws -> [DeviceName: String] {
+/// Where the sessions of an earlier run are that have not ended, by their devices.
+private func sessionPlaces(_ configuration: NodeConfiguration) throws -> [DeviceName: SessionPlace] {
     let records = try SessionRecords(below: StateDirectory(path: configuration.stateDirectory)).all()
     return records.values.reduce(into: [:]) { places, record in
-        guard let record, let device = DeviceName(record.device), let process = record.process else { return }
-        places[device] = "/proc/\(process.id)/ns/net"
+        guard let record, let device = DeviceName(record.device), let process = record.process,
+            let namespace = try? NetworkNamespace(path: "/proc/\(process.id)/ns/net")
+        else { return }
+        places[device] = SessionPlace(namespace: namespace, cgroup: record.cgroup)
     }
 }
 
-private func isGuarded(_ device: DeviceName, in namespace: NetworkNamespace?, _ pins: PinPaths) -> Bool {
+private func isGuarded(_ device: DeviceName, at place: SessionPlace?, _ pins: PinPaths) -> Bool {
     do {
-        let links = if let namespace { try Links(in: namespace) } else { try Links() }
+        let links = if let place { try Links(in: place.namespace) } else { try Links() }
         guard let index = try links.index(of: device) else { return false }
         try Classifier.verify(
-            interface: UInt32(bitPattern: index), netns: namespace?.descriptor, pins: pins.classifier(of: device))
+            interface: UInt32(bitPattern: index), netns: place?.namespace.descriptor, pins: pins.classifier(of: device))
         return true
     } catch { return false }
 }

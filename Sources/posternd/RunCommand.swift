@@ -82,7 +82,7 @@ struct RunCommand: AsyncParsableCommand {
             let hindrance = Hindrance(
                 configuration, backend: backend, server: try LocalServer(path: socket), log: log, make: make)
             try await run(hindrance, log)
-            return hindrance.node.node
+            return hindrance.node
         }
     }
 

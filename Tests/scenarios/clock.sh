@@ -36,11 +36,12 @@ set_clock() { # NODE SECONDS
     echo "$2" >"$work/$1.offset.new"
     mv "$work/$1.offset.new" "$work/$1.offset"
 }
-start_node_by_its_clock() {
+launch_node_by_its_clock() {
     node_environment=("LD_PRELOAD=$work/clock.so" "CLOCK_OFFSET=$work/$1.offset")
-    start_node "$1"
+    launch_node "$1"
     node_environment=()
 }
+has_a_map() { status "$1" 2>/dev/null | jq -e '.mapVersion != null' >/dev/null; }
 clinic_answers() { [[ "$(get "$1" 8083 1)" == 'this is clinic' ]]; }
 clinic_is_silent() { not get "$1" 8083 1 >/dev/null; }
 says_so() { grep -qF -- "$2" <(status "$1" | jq -r '.problems[]'); }
@@ -67,7 +68,8 @@ for node in node-a node-b; do
     pid=$(posternd_of "$node")
     kill "$pid"
     wait_until 10 test ! -e "/proc/$pid"
-    start_node_by_its_clock "$node"
+    launch_node_by_its_clock "$node"
+    wait_until 15 node_is_ready "$node"
 done
 start_session one sleep 600
 one=$session
@@ -102,7 +104,8 @@ set_clock node-b -3600
 pid=$(posternd_of node-b)
 kill -KILL "$pid"
 wait_until 10 test ! -e "/proc/$pid"
-start_node_by_its_clock node-b || true
+launch_node_by_its_clock node-b
+wait_until 10 has_a_map node-b
 fact "opens nothing by the time of day" clinic_is_silent "$one"
 fact "nor what is forbidden" vault_is_silent "$one"
 fact "and lets go on what always may" wait_until 10 ledger_answers "$one"
