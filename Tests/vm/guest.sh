@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# The machine is slow: so what asks nothing of its kernel is left out, as WireGuard in user space, and of the rest some. POSTERN_TEST_DEEP runs everything,
-# and brings a mesh up that is looked at from outside.
+# The machine is slow: so what asks nothing of its kernel is left out, as WireGuard in user space, and of the rest some.
+# POSTERN_TEST_DEEP runs everything, and brings a mesh up that is looked at from outside.
 kernel=$1
 devices='BackendChoiceTests|BackendTests|ConfigurationScenarioTests|LinkWatchTests|LinksTests|NetworkNamespaceTests'
 devices+='|RoamingTests|TunnelTests'
