@@ -8,7 +8,7 @@ struct Token: Equatable {
         /// Nil if it does not fit, or is none.
         case number(UInt64?)
         /// `?name`, a blank of a template.
-        case slot
+        case slot(String)
         case symbol(Symbol)
         case end
     }
@@ -38,18 +38,27 @@ struct Token: Equatable {
         case plus = "+"
         case minus = "-"
         case times = "*"
+        // Of schemas alone.
+        case assign = "="
+        case question = "?"
+
+        fileprivate static let ofPolicies = allCases.filter { $0 != .assign && $0 != .question }
     }
 
     let kind: Kind
     let range: SourceRange
 }
 
-/// Cuts a policy text into tokens, from front to back.
+/// Cuts the text of policies or of a schema into tokens, from front to back.
 struct Lexer {
+    /// Policies and schemas share their words, but not every symbol.
+    enum Dialect { case policy, schema }
+
     let source: [UInt8]
+    let dialect: Dialect
     private var position = SourcePosition(line: 1, column: 1, offset: 0)
 
-    init(_ source: [UInt8]) { self.source = source }
+    init(_ source: [UInt8], dialect: Dialect = .policy) { (self.source, self.dialect) = (source, dialect) }
 
     mutating func next() throws(Diagnostic) -> Token {
         skipBlanks()
@@ -70,14 +79,13 @@ struct Lexer {
             return .number(UInt64(word()))
         }
         if byte == UInt8(ascii: "\"") { return try string() }
-        if byte == UInt8(ascii: "?"), let next = peek(1), Identifier.isStart(next) {
+        if dialect == .policy, byte == UInt8(ascii: "?"), let next = peek(1), Identifier.isStart(next) {
             advance(1)
-            _ = word()
-            return .slot
+            return .slot(word())
         }
         // Of two symbols that both fit the longer wins: the two-byte ones come first.
-        if let symbol = Token.Symbol.allCases.first(where: { source[position.offset...].starts(with: $0.rawValue.utf8) }
-        ) {
+        let symbols = dialect == .policy ? Token.Symbol.ofPolicies : Token.Symbol.allCases
+        if let symbol = symbols.first(where: { source[position.offset...].starts(with: $0.rawValue.utf8) }) {
             advance(symbol.rawValue.utf8.count)
             return .symbol(symbol)
         }
@@ -108,7 +116,7 @@ struct Lexer {
                 advance(2)
             case UInt8(ascii: "\\"):
                 bytes.append(contentsOf: String(Character(try escape())).utf8)
-            case 0, UInt8(ascii: "\r"):
+            case UInt8(ascii: "\r"):
                 throw unexpectedCharacter()
             default:
                 bytes.append(byte)
@@ -163,6 +171,10 @@ struct Lexer {
             case UInt8(ascii: "/") where peek(1) == UInt8(ascii: "/"):
                 advance(
                     source[position.offset...].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }.count)
+            case 0x80...:
+                let scalar = String(decoding: source[position.offset...].prefix(4), as: UTF8.self).unicodeScalars.first
+                guard let scalar, scalar.properties.isWhitespace else { return }
+                advance(UTF8.width(scalar))
             default: return
             }
         }

@@ -1,5 +1,5 @@
 extension Parser {
-    private static let maximumNesting = 100
+    static let maximumNesting = 100
 
     /// `when { … }` and `unless { … }`, as many as there are.
     mutating func conditions() throws(Diagnostic) -> [Condition] {
@@ -99,7 +99,10 @@ extension Parser {
             return [Text(name)]
         }
         var names = [try attributeName(after: "has")]
-        while try skip(.dot) { names.append(try attributeName(after: ".")) }
+        while try skip(.dot) {
+            names.append(try attributeName(after: "."))
+            guard names.count <= Expression.maximumDepth else { throw refused("this path of attributes is too long") }
+        }
         return names
     }
 

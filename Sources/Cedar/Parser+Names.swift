@@ -1,7 +1,7 @@
 extension Parser {
     /// `N::T::"id"`
     mutating func entity() throws(Diagnostic) -> EntityUID {
-        if token.kind == .slot { throw slotRefused }
+        if isSlot { throw slotRefused }
         var components = [try component("an entity such as `Agent::\"name\"`")]
         while true {
             guard token.kind == .symbol(.path) else {
@@ -18,7 +18,7 @@ extension Parser {
 
     /// `N::T`
     mutating func entityType() throws(Diagnostic) -> EntityType {
-        if token.kind == .slot { throw slotRefused }
+        if isSlot { throw slotRefused }
         var components = [try component("an entity type")]
         while token.kind == .symbol(.path) {
             try advance()
@@ -71,8 +71,10 @@ extension Parser {
     func isNext(_ word: String) -> Bool { token.kind == .identifier(word) }
 
     func expected(_ what: String) -> Diagnostic {
-        token.kind == .slot ? slotRefused : refused("expected \(what), found \(found)")
+        isSlot ? slotRefused : refused("expected \(what), found \(found)")
     }
+
+    private var isSlot: Bool { if case .slot = token.kind { true } else { false } }
 
     var slotRefused: Diagnostic {
         refused("template slots are not supported in this version: \(found)")

@@ -8,15 +8,19 @@ struct Parser {
     var nesting = 0
     /// The lexer met something that is no token; what follows cannot be told apart from the inside of a string.
     var isLost = false
+    private var naming = PolicyNaming.annotation
+    private var allowsTemplates = false
 
-    private init(_ lexer: Lexer) throws(Diagnostic) {
+    init(_ lexer: Lexer) throws(Diagnostic) {
         self.lexer = lexer
         token = try self.lexer.next()
         end = token.range.start
     }
 
-    /// All policies of a text, or the first mistake of each policy that has one.
-    static func policies(of text: String) throws(ParseError) -> [Policy] {
+    /// All policies and templates of a text, or the first mistake of each that has one.
+    static func statements(
+        of text: String, naming: PolicyNaming, allowingTemplates: Bool
+    ) throws(ParseError) -> [Statement] {
         guard text.utf8.count <= PolicySet.maximumTextBytes else {
             let origin = SourcePosition(line: 1, column: 1, offset: 0)
             let message = "the text is longer than \(PolicySet.maximumTextBytes) bytes"
@@ -24,24 +28,25 @@ struct Parser {
             throw ParseError(diagnostics: [lexer.diagnostic(message, at: SourceRange(start: origin, end: origin))])
         }
         var diagnostics: [Diagnostic] = []
-        var policies: [Policy] = []
+        var statements: [Statement] = []
         do throws(Diagnostic) {
             var parser = try Parser(Lexer(Array(text.utf8)))
-            policies = parser.policies(&diagnostics)
+            (parser.naming, parser.allowsTemplates) = (naming, allowingTemplates)
+            statements = parser.statements(&diagnostics)
         } catch {
             diagnostics.append(error)
         }
         guard diagnostics.isEmpty else { throw ParseError(diagnostics: diagnostics) }
-        return policies
+        return statements
     }
 
-    private mutating func policies(_ diagnostics: inout [Diagnostic]) -> [Policy] {
-        var policies: [Policy] = []
+    private mutating func statements(_ diagnostics: inout [Diagnostic]) -> [Statement] {
+        var statements: [Statement] = []
         var firstUse: [String: SourcePosition] = [:]
         var position = 0
         while token.kind != .end, diagnostics.count < PolicySet.maximumDiagnostics {
             do throws(Diagnostic) {
-                let policy = try policy(at: position)
+                let policy = try statement(at: position)
                 let named = policy.annotations.first { $0.key == "id" }?.range ?? policy.range
                 if position == PolicySet.maximumPolicies {
                     diagnostics.append(lexer.diagnostic("more than \(position) policies in one text", at: policy.range))
@@ -51,7 +56,7 @@ struct Parser {
                     let message = "the policy id \(StringLiteral.quoted(policy.id)) is taken by the policy at \(first)"
                     diagnostics.append(lexer.diagnostic(message, at: named))
                 }
-                policies.append(policy)
+                statements.append(policy)
             } catch {
                 diagnostics.append(error)
                 do throws(Diagnostic) { try skipPolicy() } catch { return [] }
@@ -59,7 +64,7 @@ struct Parser {
             }
             position += 1
         }
-        return policies
+        return statements
     }
 
     /// Goes on behind the next semicolon.
@@ -69,14 +74,28 @@ struct Parser {
     }
 }
 
+/// A policy or a template as it is read: a policy is a template without slots.
+typealias Statement = Template
+
+extension Template {
+    /// The policy, if there is no slot.
+    var policy: Policy? {
+        guard case .fixed(let principal) = principal, case .fixed(let resource) = resource else { return nil }
+        return Policy(
+            id: id, annotations: annotations, effect: effect,
+            scope: Scope(principal: principal, action: action, resource: resource), conditions: conditions,
+            range: range)
+    }
+}
+
 // MARK: - A policy
 
 extension Parser {
-    private mutating func policy(at position: Int) throws(Diagnostic) -> Policy {
+    private mutating func statement(at position: Int) throws(Diagnostic) -> Statement {
         let start = token.range.start
         let annotations = try annotations()
         let effect = try effect()
-        let scope = try scope()
+        let (principal, action, resource) = try scope()
         let conditions = try conditions()
         // The mark stands where the semicolon is missing, not at the next policy.
         guard token.kind == .symbol(.semicolon) else {
@@ -85,10 +104,11 @@ extension Parser {
                 "expected `;` after the policy, found \(found)", at: SourceRange(start: end, end: next))
         }
         let range = SourceRange(start: start, end: token.range.end)
-        let id = annotations.first { $0.key == "id" }?.value ?? "policy\(position)"
+        let named = naming == .annotation ? annotations.first { $0.key == "id" }?.value : nil
         try advance()
-        return Policy(
-            id: id, annotations: annotations, effect: effect, scope: scope, conditions: conditions, range: range)
+        return Statement(
+            id: named ?? "policy\(position)", annotations: annotations, effect: effect, principal: principal,
+            action: action, resource: resource, conditions: conditions, range: range)
     }
 
     private mutating func annotations() throws(Diagnostic) -> [Annotation] {
@@ -99,7 +119,7 @@ extension Parser {
             guard keys.insert(annotation.key).inserted else {
                 throw lexer.diagnostic("a second annotation `@\(annotation.key)`", at: annotation.range)
             }
-            if annotation.key == "id", annotation.value.isEmpty {
+            if naming == .annotation, annotation.key == "id", annotation.value.isEmpty {
                 throw lexer.diagnostic("`@id` needs a name that is not empty", at: annotation.range)
             }
             annotations.append(annotation)
@@ -113,15 +133,16 @@ extension Parser {
         try take(.at)
         guard case .identifier(let key) = token.kind else { throw expected("the name of an annotation after `@`") }
         try advance()
-        var value = ""
+        var (value, isBare) = ("", true)
         if token.kind == .symbol(.openParenthesis) {
+            isBare = false
             try advance()
             guard case .string(let string) = token.kind else { throw expected("a string as the annotation's value") }
             value = string
             try advance()
             try take(.closeParenthesis)
         }
-        return Annotation(key: key, value: value, range: SourceRange(start: start, end: end))
+        return Annotation(key: key, value: value, range: SourceRange(start: start, end: end), isBare: isBare)
     }
 
     private mutating func effect() throws(Diagnostic) -> Effect {
@@ -136,41 +157,50 @@ extension Parser {
 // MARK: - Its scope
 
 extension Parser {
-    private mutating func scope() throws(Diagnostic) -> Scope {
+    private mutating func scope() throws(Diagnostic) -> (SlotConstraint, ActionConstraint, SlotConstraint) {
         try take(.openParenthesis)
         let principal = try entityConstraint(of: "principal")
         try take(.comma)
         let action = try actionConstraint()
         try take(.comma)
         let resource = try entityConstraint(of: "resource")
+        _ = try skip(.comma)
         try take(.closeParenthesis)
-        return Scope(principal: principal, action: action, resource: resource)
+        return (principal, action, resource)
     }
 
-    private mutating func entityConstraint(of variable: String) throws(Diagnostic) -> EntityConstraint {
+    private mutating func entityConstraint(of variable: String) throws(Diagnostic) -> SlotConstraint {
         try take(word: variable)
         if token.kind == .symbol(.equal) {
             try advance()
-            let entity = try entity()
+            let entity = try entityOrSlot(of: variable)
             if isNext("is") { throw refused("`is` cannot go with `==`: an entity literal already has its type") }
-            return .equal(entity)
+            return entity.map { .fixed(.equal($0)) } ?? .equal
         }
         if isNext("in") {
             try advance()
             if token.kind == .symbol(.openBracket) { throw refused("only `action` can be `in` a list") }
-            let entity = try entity()
+            let entity = try entityOrSlot(of: variable)
             if isNext("is") { throw refused("`is` comes before `in`: write `\(variable) is T in E`") }
-            return .within(entity)
+            return entity.map { .fixed(.within($0)) } ?? .within
         }
-        guard isNext("is") else { return .any }
+        guard isNext("is") else { return .fixed(.any) }
         try advance()
         let type = try entityType()
         if token.kind == .symbol(.equal) {
             throw refused("`is` cannot go with `==`: an entity literal already has its type")
         }
-        guard isNext("in") else { return .isType(type) }
+        guard isNext("in") else { return .fixed(.isType(type)) }
         try advance()
-        return .isTypeWithin(type, try entity())
+        return try entityOrSlot(of: variable).map { .fixed(.isTypeWithin(type, $0)) } ?? .isTypeWithin(type)
+    }
+
+    /// Nil for the slot of this variable, where templates may stand.
+    private mutating func entityOrSlot(of variable: String) throws(Diagnostic) -> EntityUID? {
+        guard allowsTemplates, case .slot(let name) = token.kind else { return try entity() }
+        guard name == variable else { throw refused("expected `?\(variable)`, found `?\(name)`") }
+        try advance()
+        return nil
     }
 
     private mutating func actionConstraint() throws(Diagnostic) -> ActionConstraint {

@@ -5,11 +5,15 @@ public enum Effect: String, Sendable, CustomStringConvertible {
     public var description: String { rawValue }
 }
 
-/// A note on a policy: `@key("value")`.
-public struct Annotation: Equatable, Sendable {
+/// A note on a policy: `@key("value")`, or `@key`, which means `@key("")`.
+public struct Annotation: Equatable, Sendable, CustomStringConvertible {
     public let key: String
     public let value: String
     public let range: SourceRange
+    /// Whether it is written without a value.
+    var isBare = false
+
+    public var description: String { isBare ? "@\(key)" : "@\(key)(\(StringLiteral.quoted(value)))" }
 }
 
 /// One permit or forbid.
@@ -22,6 +26,8 @@ public struct Policy: Equatable, Sendable, Identifiable, CustomStringConvertible
     /// In the order of the text. The policy matches if each of them holds.
     public let conditions: [Condition]
     public let range: SourceRange
+    /// The template it was made of, if any.
+    public internal(set) var link: TemplateLink?
 
     public init(
         id: String, annotations: [Annotation] = [], effect: Effect, scope: Scope, conditions: [Condition] = [],
@@ -36,7 +42,7 @@ public struct Policy: Equatable, Sendable, Identifiable, CustomStringConvertible
 
     /// The policy in canonical form, which parses to an equal policy.
     public var description: String {
-        annotations.map { "@\($0.key)(\(StringLiteral.quoted($0.value)))\n" }.joined()
+        annotations.map { "\($0)\n" }.joined()
             + (["\(effect) \(scope)"] + conditions.map(\.description)).joined(separator: "\n") + ";"
     }
 }

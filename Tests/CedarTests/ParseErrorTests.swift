@@ -22,7 +22,7 @@ import Testing
         (";", "1:1: expected `permit` or `forbid`, found `;`"),
         ("permit(action,principal,resource);", "1:8: expected `principal`, found `action`"),
         ("permit(principal,action);", "1:24: expected `,`, found `)`"),
-        ("permit(principal,action,resource,);", "1:33: expected `)`, found `,`"),
+        ("permit(principal,action,resource,,);", "1:34: expected `)`, found `,`"),
         (
             "permit(principal is T == T::\"x\",action,resource);",
             "1:23: `is` cannot go with `==`: an entity literal already has its type"
@@ -69,7 +69,7 @@ import Testing
             "permit(principal == A::\"\\u{0000041}\"",
             "1:25: `\\u` needs a Unicode scalar in braces, such as `\\u{1F600}`"
         ),
-        ("permit(principal == A::\"a\0b\"", "1:26: unexpected character U+0000"),
+        ("permit(principal == A::\"a\rb\"", "1:26: unexpected character U+000D"),
         ("\0", "1:1: unexpected character U+0000"),
         ("é", "1:1: unexpected character `é`"),
         ("\u{202E}permit", "1:1: unexpected character U+202E"),
