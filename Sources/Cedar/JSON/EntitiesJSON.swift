@@ -13,14 +13,14 @@ extension Entities {
 }
 
 extension Context {
-    public init(parsingJSON text: String) throws(JSONError) {
-        self.init(try Value.fields(of: JSON(parsing: text), "the context"))
-    }
+    public init(parsingJSON text: String) throws(JSONError) { try self.init(JSON(parsing: text)) }
+
+    package init(_ json: JSON) throws(JSONError) { self.init(try Value.fields(of: json, "the context")) }
 }
 
 extension EntityUID {
     /// `{"type": "Agent", "id": "a"}`, bare or as the value of `__entity`.
-    init(_ json: JSON) throws(JSONError) {
+    package init(_ json: JSON) throws(JSONError) {
         var fields = try json.fields("the name of an entity")
         if let inner = fields["__entity"], fields.count == 1 { fields = try inner.fields("the name of an entity") }
         guard case .string(let type)? = fields["type"], case .string(let id)? = fields["id"], fields.count == 2 else {
@@ -35,19 +35,31 @@ extension EntityUID {
 
 extension Entity {
     init(_ json: JSON) throws(JSONError) {
-        let fields = try json.fields("an entity")
-        let known: Set<Text> = ["uid", "attrs", "parents", "tags"]
-        if let unknown = fields.keys.first(where: { !known.contains($0) }) {
-            throw JSONError("an entity has no field \(StringLiteral.quoted(unknown.string))")
-        }
+        let parts = try EntityParts(json)
+        self.init(
+            parts.uid, in: parts.parents,
+            attributes: try Value.fields(of: .object(parts.attributes), "the attributes of an entity"),
+            tags: try Value.fields(of: .object(parts.tags), "the tags of an entity"))
+    }
+}
+
+/// What an entity is made of in JSON, its values not read yet.
+struct EntityParts {
+    let uid: EntityUID
+    let parents: [EntityUID]
+    let attributes: [Text: JSON]
+    let tags: [Text: JSON]
+
+    init(_ json: JSON) throws(JSONError) {
+        let fields = try json.fields("an entity", of: ["uid", "attrs", "parents", "tags"])
         guard let uid = fields["uid"], let attributes = fields["attrs"], let parents = fields["parents"] else {
             throw JSONError("an entity has a `uid`, `attrs` and `parents`")
         }
         var groups: [EntityUID] = []
         for parent in try parents.members("the parents of an entity") { groups.append(try EntityUID(parent)) }
-        self.init(
-            try EntityUID(uid), in: groups, attributes: try Value.fields(of: attributes, "the attributes of an entity"),
-            tags: try Value.fields(of: fields["tags"] ?? .object([:]), "the tags of an entity"))
+        (self.uid, self.parents) = (try EntityUID(uid), groups)
+        self.attributes = try attributes.fields("the attributes of an entity")
+        tags = try fields["tags"]?.fields("the tags of an entity") ?? [:]
     }
 }
 
@@ -74,7 +86,7 @@ extension Value {
     }
 
     /// `{"fn": "offset", "args": […]}`, or with one `arg`.
-    private init(call json: JSON) throws(JSONError) {
+    init(call json: JSON) throws(JSONError) {
         let fields = try json.fields("an extension value")
         guard case .string(let name)? = fields["fn"], let function = ExtensionFunction(rawValue: name.string),
             fields.count == 2, let arguments = try fields["args"]?.members("arguments") ?? fields["arg"].map({ [$0] })
@@ -92,12 +104,12 @@ extension Value {
 }
 
 extension JSON {
-    func fields(_ what: String) throws(JSONError) -> [Text: JSON] {
+    package func fields(_ what: String) throws(JSONError) -> [Text: JSON] {
         guard case .object(let fields) = self else { throw JSONError("\(what) must be a JSON object") }
         return fields
     }
 
-    func members(_ what: String) throws(JSONError) -> [JSON] {
+    package func members(_ what: String) throws(JSONError) -> [JSON] {
         guard case .array(let members) = self else { throw JSONError("\(what) must be a JSON array") }
         return members
     }

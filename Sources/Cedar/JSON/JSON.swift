@@ -1,7 +1,7 @@
 /// A JSON document (RFC 8259), read whole and to a bound.
 ///
 /// Numbers are whole and fit into 64 bits, as the language's do; a key stands once in its object.
-enum JSON: Equatable {
+package enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
     case number(Int64)
@@ -10,10 +10,10 @@ enum JSON: Equatable {
     case object([Text: JSON])
 
     static let maximumBytes = 64 << 20
-    static let maximumDepth = 100
+    package static let maximumDepth = 100
 
-    init(parsing text: String) throws(JSONError) {
-        var reader = JSONReader(Array(text.utf8))
+    package init(parsing text: String, maximumDepth: Int = JSON.maximumDepth) throws(JSONError) {
+        var reader = JSONReader(Array(text.utf8), maximumDepth: maximumDepth)
         self = try reader.document()
     }
 }
@@ -27,10 +27,11 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 
 private struct JSONReader {
     private let bytes: [UInt8]
+    private let maximumDepth: Int
     private var place = 0
     private var depth = 0
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ bytes: [UInt8], maximumDepth: Int) { (self.bytes, self.maximumDepth) = (bytes, maximumDepth) }
 
     mutating func document() throws(JSONError) -> JSON {
         guard bytes.count <= JSON.maximumBytes else { throw refused("the text is too long") }
@@ -44,7 +45,7 @@ private struct JSONReader {
         skipBlanks()
         depth += 1
         defer { depth -= 1 }
-        guard depth <= JSON.maximumDepth else { throw refused("nested too deep") }
+        guard depth <= maximumDepth else { throw refused("nested too deep") }
         guard place < bytes.count else { throw refused("the text ends too early") }
         switch bytes[place] {
         case UInt8(ascii: "{"): return .object(try object())
