@@ -1,0 +1,93 @@
+/// Decides as far as it can for one kind of request, and says what is left to ask.
+///
+/// What is left is simplified by types: the policies are strictly valid, so that nothing fails by a wrong type. Cedar
+/// docs, _Partial evaluation_, and RFC 95.
+public struct PartialAuthorizer: Sendable {
+    public let schema: Schema
+    public let action: EntityUID
+    public let principal: EntityType
+    public let resource: EntityType
+    private let prepared: [PreparedPolicy]
+
+    /// - Throws: if the policies are not valid, or the action does not apply to the types.
+    public init(
+        policies: PolicySet, schema: Schema, principal: EntityType, action: EntityUID, resource: EntityType
+    ) throws(PartialError) {
+        guard let definition = schema.actions[action], definition.principals.contains(principal),
+            definition.resources.contains(resource)
+        else { throw .invalidRequest(action) }
+        (self.schema, self.action, self.principal, self.resource) = (schema, action, principal, resource)
+        let environment = RequestEnvironment(
+            principal: principal, action: action, resource: resource, context: definition.context)
+        let actions = definition.ancestors.union([action])
+        var prepared: [PreparedPolicy] = []
+        var errors: [ValidationError] = []
+        for policy in policies.policies where policy.scope.action.mayMatch(actions) {
+            guard policy.scope.principal.mayMatch(principal, schema), policy.scope.resource.mayMatch(resource, schema)
+            else { continue }
+            var checker = Typechecker(schema: schema, mode: .strict, environment: environment, policy: policy.id)
+            let condition = ValidatedPolicy(policy).conditionAlone
+            prepared.append(PreparedPolicy(policy: policy, condition: checker.expect([.bool], condition, []).typed))
+            errors += checker.errors
+        }
+        guard errors.isEmpty else { throw .invalidPolicies(errors) }
+        self.prepared = prepared
+    }
+
+    /// - Parameter entities: all there are; only of the unknown principal and resource nothing is asked.
+    public func authorize(_ request: PartialRequest, in entities: Entities) -> PartialResponse {
+        let evaluator = PartialEvaluator(
+            schema: schema, entities: entities, context: request.context,
+            principal: request.principal.map { EntityUID(type: principal, id: $0) }, principalType: principal,
+            action: action, resource: request.resource.map { EntityUID(type: resource, id: $0) },
+            resourceType: resource)
+        var (matching, failing): ([Policy], [Policy]) = ([], [])
+        var (residuals, origins): ([Policy], [Policy]) = ([], [])
+        for prepared in prepared {
+            switch evaluator.outcome(of: prepared) {
+            case .value(.bool(true)): matching.append(prepared.policy)
+            case .value: break
+            case .failure: failing.append(prepared.policy)
+            case .residual(let condition):
+                let policy = prepared.policy
+                residuals.append(
+                    Policy(
+                        id: policy.id, annotations: policy.annotations, effect: policy.effect,
+                        scope: Scope(principal: .any, action: .any, resource: .any),
+                        conditions: [Condition(.when, condition)], range: policy.range))
+                origins.append(policy)
+            }
+        }
+        return PartialResponse(matching: matching, failing: failing, residuals: residuals, origins: origins)
+    }
+}
+
+/// A policy whose condition has its types for one kind of request.
+struct PreparedPolicy: Sendable {
+    let policy: Policy
+    let condition: TypedExpression
+}
+
+extension ActionConstraint {
+    /// Whether one of these is what the scope asks for.
+    fileprivate func mayMatch(_ actions: Set<EntityUID>) -> Bool {
+        switch self {
+        case .any: true
+        case .equal(let action): actions.contains(action)
+        case .within(let groups): !actions.isDisjoint(with: groups)
+        }
+    }
+}
+
+extension EntityConstraint {
+    fileprivate func mayMatch(_ type: EntityType, _ schema: Schema) -> Bool {
+        switch self {
+        case .any: true
+        case .equal(let entity): entity.type == type
+        case .within(let group): schema.types(within: group.type).contains(type)
+        case .isType(let wanted): wanted == type
+        case .isTypeWithin(let wanted, let group):
+            wanted == type && schema.types(within: group.type).contains(type)
+        }
+    }
+}
