@@ -122,6 +122,9 @@ let package = Package(
             dependencies: ["PosternCoordinator", "Mesh", arguments, lifecycle, signals, logging],
             swiftSettings: strict),
 
+        // The language beside its reference: what scripts/conformance runs.
+        .executableTarget(name: "cedar-conformance", dependencies: ["Cedar"], swiftSettings: strict),
+
         // Measuring: what scripts/bench runs.
         .executableTarget(
             name: "bench-datapath", dependencies: ["Datapath", "Mesh", "CLinux"], exclude: ["BPF"],

@@ -76,6 +76,7 @@ struct House {
         Room(
             "postern-coordinator", ours: ["PosternCoordinator", "Mesh"], libraries: program,
             "a program is arguments and wiring"),
+        Room("cedar-conformance", ours: ["Cedar"], "the cases of the language are run through the language alone"),
         Room(
             "bench-datapath", ours: ["Datapath", "Mesh", "CLinux"], libraries: linux,
             "what is measured is what is carried"),

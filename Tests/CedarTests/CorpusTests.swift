@@ -6,25 +6,21 @@ import Testing
 /// The conformance cases of the language, where the environment variable `CEDAR_CORPUS` names a folder that has them,
 /// unpacked or as archives. They are no part of the project.
 @Suite(.enabled(if: Corpus.named != nil)) struct CorpusTests {
-    @Test func `decisions, reasons and errors are those of the reference`() throws {
+    @Test func `decisions, reasons, errors and validation are those of the reference`() throws {
         let corpus = try Corpus()
         defer { corpus.remove() }
         let cases = try corpus.cases()
         #expect(!cases.isEmpty)
-        var tally = Corpus.Tally()
-        for name in cases { try corpus.run(name, &tally) }
-        print(
-            "corpus: \(tally.requests) requests of \(cases.count - tally.needSchema) cases agree,",
-            "\(tally.needSchema) cases need their schema to be read")
+        var requests = 0
+        for name in cases {
+            requests += try corpus.run(name)
+            try corpus.compareSchema(name)
+        }
+        print("corpus: \(requests) requests of \(cases.count) cases")
     }
 }
 
 private struct Corpus {
-    struct Tally {
-        var requests = 0
-        var needSchema = 0
-    }
-
     static let named = ProcessInfo.processInfo.environment["CEDAR_CORPUS"]
 
     private let folder: String
@@ -63,46 +59,66 @@ private struct Corpus {
         }
     }
 
-    func run(_ name: String, _ tally: inout Tally) throws {
+    /// The schemas of the generated cases were printed by the reference.
+    func compareSchema(_ name: String) throws {
+        let path = try JSON(parsing: text(name)).string("schema")
+        guard path.hasPrefix("corpus-tests/") else { return }
+        let printed = try text(path)
+        let fragment = try SchemaFragment(parsing: printed)
+        let ours = try fragment.text
+        let lines = zip(ours.split(separator: "\n"), printed.split(separator: "\n"))
+        let difference = lines.first { $0 != $1 }
+        #expect(ours == printed, "\(path): \(String(describing: difference))")
+        #expect(try SchemaFragment(parsingJSON: fragment.json) == fragment, "\(path)")
+    }
+
+    /// - Returns: how many requests there were.
+    func run(_ name: String) throws -> Int {
         let json = try JSON(parsing: text(name))
-        let policies = try PolicySet(parsing: text(json.string("policies")))
-        let entitiesText = try text(json.string("entities"))
-        // Without the schema such an entity would be a record.
-        if Self.needsSchema(try JSON(parsing: entitiesText)) {
-            tally.needSchema += 1
-            return
-        }
-        let entities = try Entities(parsingJSON: entitiesText)
-        for request in try #require(json.field("requests")).members("requests") {
+        let policies = try PolicySet(parsing: text(json.string("policies")), naming: .place, allowingTemplates: true)
+        let schema = try Schema(parsing: text(json.string("schema")))
+        let entities = try Entities(parsingJSON: text(json.string("entities")), schema: schema)
+        let validation = Validator(schema: schema).validate(policies)
+        #expect(validation.isValid == (json.field("shouldValidate") == .bool(true)), "\(name): \(validation.errors)")
+        let requests = try #require(json.field("requests")).members("requests")
+        for request in requests {
             let context = try #require(request.field("context"))
+            let action = try EntityUID(try #require(request.field("action")))
+            let isValidated = request.field("validateRequest") != .bool(false)
             let asked = Request(
-                principal: try EntityUID(try #require(request.field("principal"))),
-                action: try EntityUID(try #require(request.field("action"))),
+                principal: try EntityUID(try #require(request.field("principal"))), action: action,
                 resource: try EntityUID(try #require(request.field("resource"))),
-                context: Context(try Value.fields(of: context, "the context")))
+                context: try isValidated ? Context(context, schema, action) : Context(context))
+            if isValidated { try schema.validate(asked) }
             let response = Authorizer(policies: policies, entities: entities).authorize(asked)
             let comment = Comment(rawValue: "\(name): \(try request.string("description"))")
             #expect(response.decision == (try request.string("decision") == "allow" ? .allow : .deny), comment)
             #expect(Set(response.determining.map(\.id)) == (try request.strings("reason")), comment)
             #expect(Set(response.errors.map(\.policy)) == (try request.strings("errors")), comment)
-            tally.requests += 1
+            if validation.isValid, isValidated { try ask(asked, inPart: policies, schema, entities, response, comment) }
         }
+        return requests.count
     }
 
-    /// Whether an entity is named without `__entity`, or an extension value without `__extn`, in an attribute.
-    private static func needsSchema(_ json: JSON) -> Bool {
-        guard case .array(let entities) = json else { return false }
-        return entities.contains { entity in
-            [entity.field("attrs"), entity.field("tags")].contains { $0.map(hasBareEntity) ?? false }
-        }
-    }
-
-    private static func hasBareEntity(_ json: JSON) -> Bool {
-        switch json {
-        case .array(let members): members.contains(where: hasBareEntity)
-        case .object(let fields) where Set(fields.keys) == ["type", "id"]: true
-        case .object(let fields): fields["__entity"] == nil && fields.values.contains(where: hasBareEntity)
-        default: false
+    /// With any part of a request unknown at first, the answer is the same in the end.
+    private func ask(
+        _ request: Request, inPart policies: PolicySet, _ schema: Schema, _ entities: Entities, _ whole: Response,
+        _ comment: Comment
+    ) throws {
+        let authorizer = try PartialAuthorizer(
+            policies: policies, schema: schema, principal: request.principal.type, action: request.action,
+            resource: request.resource.type)
+        for mask in 1..<8 {
+            let partial = PartialRequest(
+                principal: mask & 1 == 0 ? request.principal.id : nil,
+                resource: mask & 2 == 0 ? request.resource.id : nil,
+                context: mask & 4 == 0 ? request.context : Context(isPartial: true))
+            let response = authorizer.authorize(partial, in: entities)
+            #expect(response.decision == nil || response.decision == whole.decision, comment)
+            let answer = response.reauthorize(request, in: entities)
+            #expect(answer.decision == whole.decision, comment)
+            #expect(answer.determining == Set(whole.determining.map(\.id)), comment)
+            #expect(answer.failing == Set(whole.errors.map(\.policy)), comment)
         }
     }
 
