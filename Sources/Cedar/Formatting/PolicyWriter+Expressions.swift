@@ -89,6 +89,7 @@ extension PolicyWriter {
 
     private mutating func arguments() throws(Diagnostic) -> Layout {
         let open = Self.with(take())
+        if isNext(.closeParenthesis) { return .concat([open, Self.with(take())]) }
         let list = try list(until: .closeParenthesis)
         return .concat([.nest(indent, .concat([open, .softLine, list])), .softLine, Self.with(take())])
     }
