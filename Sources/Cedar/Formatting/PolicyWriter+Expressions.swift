@@ -77,8 +77,7 @@ extension PolicyWriter {
             } else if isNext(.openParenthesis) {
                 accesses.append(try arguments())
             } else if isNext(.openBracket) {
-                accesses.append(
-                    .concat([Self.with(take()), .softLine, try expression(), .softLine, Self.with(take())]))
+                accesses.append(.concat([Self.with(take()), try expression(), Self.with(take())]))
             } else {
                 break
             }
