@@ -34,7 +34,7 @@ import Testing
         "principal in Group::\"x\"",
         "context has now && context.now > resource.made", "resource.kind == Kind::\"a\"",
         "resource.readers.contains(principal)",
-        "principal.hasTag(\"t\") && principal.getTag(\"t\") == \"x\"", "!(principal has age) || principal.age > 3",
+        "principal.hasTag(\"t\") && principal.getTag(\"t\") == \"x\"", "!(principal has age && principal.age <= 3)",
         "if principal has age then principal.age > 3 else true",
         "principal has ip && principal.ip.isInRange(ip(\"10.0.0.0/8\"))",
         "principal is Robot && principal.nothing", "false && 1 == \"a\"", "true || 1 == \"a\"", "[1, 2].contains(3)",
