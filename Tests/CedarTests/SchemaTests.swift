@@ -8,11 +8,11 @@ import Testing
         entity User, Group; entity Colour enum ["red", "\\u{E9}"];
         type Span = { from: Long, to: datetime };
         namespace Files {
-            type Span = __cedar::Long;
-            entity File in [Folder] { span: Span, ip: ipaddr, up: Folder };
+            type Size = __cedar::Long;
+            entity File in [Folder] { span: Size, ip: ipaddr, up: Folder };
             entity Folder in Folder;
             action "read all", write in [Action::"everything", write] appliesTo {
-                principal: Agent, resource: [File, Folder], context: { span?: Span },
+                principal: Agent, resource: [File, Folder], context: { span?: Size },
             };
             action "everything";
         }

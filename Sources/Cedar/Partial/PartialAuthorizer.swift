@@ -19,10 +19,9 @@ public struct PartialAuthorizer: Sendable {
         (self.schema, self.action, self.principal, self.resource) = (schema, action, principal, resource)
         let environment = RequestEnvironment(
             principal: principal, action: action, resource: resource, context: definition.context)
-        let actions = definition.ancestors.union([action])
         var prepared: [PreparedPolicy] = []
         var errors: [ValidationError] = []
-        for policy in policies.policies where policy.scope.action.mayMatch(actions) {
+        for policy in policies.policies where policy.scope.action.matches(definition) {
             guard policy.scope.principal.mayMatch(principal, schema), policy.scope.resource.mayMatch(resource, schema)
             else { continue }
             var checker = Typechecker(schema: schema, mode: .strict, environment: environment, policy: policy.id)
@@ -69,12 +68,12 @@ struct PreparedPolicy: Sendable {
 }
 
 extension ActionConstraint {
-    /// Whether one of these is what the scope asks for.
-    fileprivate func mayMatch(_ actions: Set<EntityUID>) -> Bool {
+    /// Whether the action is one that the scope asks for; the schema tells all its groups.
+    fileprivate func matches(_ action: ActionDefinition) -> Bool {
         switch self {
         case .any: true
-        case .equal(let action): actions.contains(action)
-        case .within(let groups): !actions.isDisjoint(with: groups)
+        case .equal(let wanted): wanted == action.uid
+        case .within(let groups): groups.contains { $0 == action.uid || action.ancestors.contains($0) }
         }
     }
 }
