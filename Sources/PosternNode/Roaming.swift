@@ -54,21 +54,25 @@ extension Node {
 
     /// Takes up what WireGuard says of the peers that this machine looks for.
     func hearOfPeers() {
-        let now = BootTime.now()
-        var kept: Set<EndpointChoice.Peer> = []
-        for (name, device) in plan.devices {
-            let sought = device.configuration.peers.filter { $0.value.endpoint != nil }
-            guard !sought.isEmpty, let state = state(of: name) else { continue }
-            for key in sought.keys {
-                let peer = EndpointChoice.Peer(device: name, key: key)
-                kept.insert(peer)
-                guard let found = state.peers[key] else { continue }
-                let report = EndpointChoice.Report(
-                    endpoint: found.endpoint, sentBytes: found.sentBytes, receivedBytes: found.receivedBytes)
-                planner.endpoints.hear(of: peer, report, at: now)
-            }
-        }
+        let kept = plan.devices.keys.reduce(into: Set()) { $0.formUnion(hearOfPeers(on: $1)) }
         planner.endpoints.keep(kept, known: Set(map?.nodes.values.map(\.key) ?? []))
+    }
+}
+
+extension Node {
+    /// The same of one device; gives the peers that it looks for.
+    @discardableResult
+    func hearOfPeers(on name: DeviceName) -> Set<EndpointChoice.Peer> {
+        let sought = plan.devices[name]?.configuration.peers.filter { $0.value.endpoint != nil } ?? [:]
+        guard !sought.isEmpty, let state = state(of: name) else { return [] }
+        let now = BootTime.now()
+        for key in sought.keys {
+            guard let found = state.peers[key] else { continue }
+            let report = EndpointChoice.Report(
+                endpoint: found.endpoint, sentBytes: found.sentBytes, receivedBytes: found.receivedBytes)
+            planner.endpoints.hear(of: EndpointChoice.Peer(device: name, key: key), report, at: now)
+        }
+        return Set(sought.keys.map { EndpointChoice.Peer(device: name, key: $0) })
     }
 }
 

@@ -364,7 +364,7 @@ extension Node {
 
     private func remove(_ session: LiveSession) {
         // What its device has found out of others' endpoints is for the next one.
-        hearOfPeers()
+        if sessions[session.local.id] != nil { hearOfPeers(on: session.local.device) }
         sessions[session.local.id] = nil
         reconcile()
     }
