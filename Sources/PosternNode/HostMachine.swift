@@ -190,6 +190,13 @@ extension HostMachine: Machine {
         for change in changes.tighten { written.apply(change) }
     }
 
+    /// Takes from the tables what the plan does not hold, before devices are looked at: that takes milliseconds for each.
+    /// What fails is found still to be done, and said, by the steps that follow.
+    mutating func tightenAtOnce() {
+        let changes = written.changes(to: plan.tables)
+        if !changes.tighten.isEmpty { try? tighten(changes) }
+    }
+
     /// Where it stops half way, what the kernel holds is asked; if even that fails all counts as written, so that a
     /// later plan takes away whatever may be there.
     private mutating func loosen(_ changes: TableChanges) throws {

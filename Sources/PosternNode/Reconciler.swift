@@ -58,6 +58,7 @@ package struct Reconciler: ~Copyable {
     ) -> [Problem] {
         machine.prepare(for: plan, places: places)
         if scope == .everything { compareTables() }
+        machine.tightenAtOnce()
         let names = plan.devices.keys.filter { scope.includes($0) || settled[$0] != plan.devices[$0] }
         let seen = machine.look(at: names)
         let planned = PlanSteps(from: seen, to: plan)

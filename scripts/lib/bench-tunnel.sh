@@ -63,7 +63,7 @@ carriers() {
     for pid in $(ip netns pids "postern-$lab_name-node-a") $(ip netns pids "postern-$lab_name-node-b") \
         $(pgrep --parent 2); do
         [[ " ${daemons[*]} " == *" $pid "* ]] || cat "/proc/$pid"/task/*/schedstat 2>/dev/null || true
-    done | awk '{ sum += $1 } END { printf "%d\n", sum }'
+    done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
 # The daemons stand still meanwhile, or they would put the classifiers back at once.
