@@ -53,6 +53,28 @@ import Testing
 
 /// A database that may be read and not written.
 @Suite struct ReadOnlyTests {
+    @Test(.timeLimit(.minutes(2)))
+    func `a coordinator on a disk that is read only serves what it has, and forgets nothing`() async throws {
+        let disk = try SmallDisk()
+        let directory = try TemporaryDirectory(at: disk.path + "/state")
+        try await withCoordinator(in: directory) { lab in
+            let node = try await lab.join("web-1")
+            _ = try await lab.change(try agent("a", nodes: [node.name])).read(VersionResponse.self)
+        }
+        try disk.mount(readOnly: true)
+        try await withCoordinator(in: directory) { lab in
+            let registry: Registry = try await lab.adminClient().get("/v1/registry").read()
+            #expect((registry.agents.count, registry.nodes.count) == (1, 1))
+            try expect(try await lab.change(try agent("b", nodes: [])), 507, "unavailable", "nothing was changed")
+        }
+        try disk.mount(readOnly: false)
+        try await withCoordinator(in: directory) { lab in
+            _ = try await lab.change(try agent("b", nodes: [])).read(VersionResponse.self)
+            let registry: Registry = try await lab.adminClient().get("/v1/registry").read()
+            #expect((registry.agents.count, registry.nodes.count) == (2, 1))
+        }
+    }
+
     @Test func `a database that turns read only is said to be so, and nothing is changed`() async throws {
         let now = systemTime()
         let directory = try TemporaryDirectory(now: now)
