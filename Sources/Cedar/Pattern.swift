@@ -24,7 +24,7 @@ public struct Pattern: Hashable, Sendable, CustomStringConvertible {
     /// The literal of the pattern: `"*"` stands for any text, `"\*"` for a star.
     public var description: String {
         let bodies = pieces.map { piece in
-            StringLiteral.quoted(piece.string).dropFirst().dropLast().map { $0 == "*" ? "\\*" : String($0) }.joined()
+            StringLiteral.body(piece.string).unicodeScalars.map { $0 == "*" ? "\\*" : String($0) }.joined()
         }
         return "\"\(bodies.joined(separator: "*"))\""
     }

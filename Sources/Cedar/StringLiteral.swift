@@ -1,8 +1,11 @@
 /// The string literals of the language, whose escapes are Rust's.
 enum StringLiteral {
     /// Prints a string as a literal that reads back as the same string.
-    static func quoted(_ string: String) -> String {
-        var text = "\""
+    static func quoted(_ string: String) -> String { "\"\(body(string))\"" }
+
+    /// The literal without its quotes, which a mark at its start must not join: then they would be one `Character`.
+    static func body(_ string: String) -> String {
+        var text = ""
         for scalar in string.unicodeScalars {
             switch scalar {
             case "\"": text += "\\\""
@@ -15,7 +18,7 @@ enum StringLiteral {
             default: text += "\\u{" + String(scalar.value, radix: 16) + "}"
             }
         }
-        return text + "\""
+        return text
     }
 
     /// Why an escape sequence is none.

@@ -36,4 +36,10 @@ import Testing
         let policy = try #require(PolicySet(parsing: "permit(principal == \(entity),action,resource);").policies.first)
         #expect(policy.scope.principal == .equal(entity))
     }
+
+    @Test func `a mark at the start of a pattern, or behind a star, is printed`() throws {
+        let text = "permit(principal, action, resource) when { \"a\" like \"\u{301}a\\*\u{301}*\u{301}\" };"
+        let policy = try #require(PolicySet(parsing: text).policies.first)
+        #expect(try PolicySet(parsing: policy.description).policies.first?.conditions == policy.conditions)
+    }
 }

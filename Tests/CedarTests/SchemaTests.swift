@@ -136,6 +136,13 @@ import Testing
         #expect(try SchemaFragment(parsingJSON: json).text == printed)
     }
 
+    @Test func `a mark at the start of a string does not join its quote`() throws {
+        let printed = "action \"\\u{749}\\'\u{749}\";\n"
+        let fragment = try SchemaFragment(parsing: printed)
+        #expect(fragment.namespaces[""]?.actions.keys.first == "\u{749}'\u{749}")
+        #expect(Array(try fragment.text.utf8) == Array(printed.utf8))
+    }
+
     @Test func `what the text cannot say is not turned into it`() throws {
         let json = #"""
             {"N": {"entityTypes": {"A": {"shape": {"type": "T"}}},

@@ -152,8 +152,18 @@ private struct SchemaWriter {
         text += "}"
     }
 
-    /// As the reference prints strings: it escapes single quotes too.
+    /// As the reference prints strings: single quotes are escaped too, and a mark that would join the quote before it.
     private static func quoted(_ text: Text) -> String {
-        StringLiteral.quoted(text.string).replacing("'", with: "\\'")
+        var quoted = "\""
+        for (number, scalar) in text.string.unicodeScalars.enumerated() {
+            if scalar == "'" {
+                quoted += "\\'"
+            } else if number == 0, scalar.properties.isGraphemeExtend {
+                quoted += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                quoted += StringLiteral.body(String(scalar))
+            }
+        }
+        return quoted + "\""
     }
 }
