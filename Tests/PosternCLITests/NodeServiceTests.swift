@@ -130,7 +130,7 @@ import Testing
             caller.send(caller.request == expected ? answer : .failed("what?"))
         }
         let recorder = Recorder()
-        #expect(await recorder.postern(["up", "--socket", node.path]) == 0)
+        #expect(await recorder.postern(["up", "--timeout", "10m", "--socket", node.path]) == 0, "\(recorder.errors)")
         #expect(recorder.output == "node `node-a` of mesh `demo.internal` is up: 10.64.0.1, fd00::1\n")
     }
 
