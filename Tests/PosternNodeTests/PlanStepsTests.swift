@@ -96,14 +96,14 @@ import WireGuard
             let (state, plan) = (try world.state(), try world.plan())
             let steps = PlanSteps(from: state.looking(at: plan), to: plan).steps
             var machine = ModelMachine(state, pool: world.pool)
-            for step in steps {
+            for (place, step) in steps.enumerated() {
                 if case .up(let name) = step {
                     let identity = try #require(plan.devices[name]?.identity)
                     #expect(machine.state.devices[name]?.guarding == .classifier(identity))
                 }
-                if case .loosen = step { #expect(step == steps.last) }
-                if case .attach = step, let next = steps.firstIndex(of: step) {
-                    #expect(steps[next + 1] == .verify(try #require(step.device)))
+                if case .loosen = step { #expect(place == steps.count - 1) }
+                if case .attach = step {
+                    #expect(steps[place + 1] == .verify(try #require(step.device)))
                 }
                 try machine.perform(step)
             }
