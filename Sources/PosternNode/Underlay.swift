@@ -101,15 +101,20 @@ extension Underlay {
 
     /// The longest packet that fits into a tunnel over any of these links: what WireGuard adds is 32 bytes of its own,
     /// 8 of UDP, and 40 of IPv6 or 20 of IPv4. Never less than IPv6 asks for.
+    ///
+    /// WireGuard fills packets up to 16 bytes, and to no more than the device takes: but `wireguard-go` does not hear
+    /// what a device takes that was moved to another namespace, and goes on from 1420. So never more than that, and below
+    /// it what is full already.
     var tunnelMTU: Int {
         let room = addresses.map { item in
             if case .v4 = item.address { item.mtu - 60 } else { item.mtu - 80 }
         }
-        return max(Self.leastMTU, room.min() ?? Self.usualMTU)
+        guard let least = room.min(), least < Self.usualMTU else { return Self.usualMTU }
+        return max(Self.leastMTU, least / 16 * 16)
     }
 
     static let leastMTU = 1280
-    /// What an Ethernet frame holds, less what WireGuard adds over IPv6.
+    /// What an Ethernet frame holds, less what WireGuard adds over IPv6; `wireguard-go` begins with it.
     static let usualMTU = 1420
 
     /// What there is.

@@ -126,9 +126,9 @@ fact "a token lets it join, and it is up" tells 0 'is up:' on_c up --token-file 
 fact "under the name in the token" test "$(on_c status --json | jq -r .node)" == node-c
 fact "the coordinator knows where it is reached" \
     grep -q "$(underlay_address coordinator):51820" <(postern get nodes)
-fact "its packets fit into the underlay's" mtu_is coordinator ptc 1440
+fact "its packets fit into the underlay's" mtu_is coordinator ptc 1420
 lab exec coordinator -- ip link set lab-coordinator mtu 1400
-fact "also when the underlay changes" wait_until 10 mtu_is coordinator ptc 1340
+fact "also when the underlay changes" wait_until 10 mtu_is coordinator ptc 1328
 lab exec coordinator -- ip link set lab-coordinator mtu 1500
 lab exec coordinator -- ip address add 198.51.100.7/24 dev lab-coordinator
 fact "and a new address is told to the coordinator" wait_until 10 reached_at node-c 198.51.100.7:51820
