@@ -30,7 +30,7 @@ extension PolicySnapshot {
     /// In the order of the policies.
     func judgements(on request: Request) -> [Judgement] {
         let authorizer = authorizer
-        return authorizer.candidates(for: request).compactMap { policy in
+        return index.candidates(for: request).compactMap { policy in
             references[policy.id].map {
                 Judgement(
                     policy: policy, reference: $0, stable: authorizer.verdict(of: policy, on: request, in: .day))

@@ -4,6 +4,8 @@ package import Mesh
 /// The policies, agents and services of one moment: all that a decision rests on.
 package struct PolicySnapshot: Sendable {
     let policies: PolicySet
+    /// The same policies and entities, made ready for many questions.
+    let index: IndexedAuthorizer
     /// Where each policy stands, by its id in `policies`.
     let references: [Policy.ID: PolicyReference]
     let entities: Entities
@@ -38,6 +40,7 @@ package struct PolicySnapshot: Sendable {
         } catch {
             throw .snapshot("\(error)")
         }
+        index = IndexedAuthorizer(policies: policies, entities: entities)
         existing = Set(registered.flatMap { [$0.uid] + $0.parents })
         // Unique: a name that comes twice made an entity that came twice.
         self.agents = Dictionary(agents.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

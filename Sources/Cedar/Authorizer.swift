@@ -55,6 +55,9 @@ public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// Decides requests: a forbid beats every permit, and what nothing permits is denied.
+///
+/// Reads every policy for each request, so it needs no preparation. For many policies and requests there is the
+/// `IndexedAuthorizer`, which gives the same answers.
 public struct Authorizer: Sendable {
     public let policies: PolicySet
     public let entities: Entities
@@ -86,9 +89,7 @@ public struct Authorizer: Sendable {
 
     /// The policies whose scope matches, in the order of their text.
     public func candidates(for request: Request) -> [Policy] {
-        policies.index.candidates(for: request, in: entities)
-            .map { policies.policies[$0] }
-            .filter { $0.scope.matches(request, in: entities) }
+        policies.policies.filter { $0.scope.matches(request, in: entities) }
     }
 }
 

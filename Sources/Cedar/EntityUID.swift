@@ -54,7 +54,7 @@ public struct EntityUID: Hashable, Sendable, Comparable, CustomStringConvertible
     public var description: String { "\(type)::\(StringLiteral.quoted(id))" }
 
     public static func == (left: EntityUID, right: EntityUID) -> Bool {
-        left.type == right.type && left.id.utf8.elementsEqual(right.id.utf8)
+        left.type == right.type && Bytes.areEqual(left.id, right.id)
     }
 
     public func hash(into hasher: inout Hasher) {

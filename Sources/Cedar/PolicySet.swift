@@ -6,7 +6,7 @@ public enum PolicyNaming: Sendable {
     case place
 }
 
-/// Policies and templates with unique ids, and the index by which a request finds the policies that may match it.
+/// Policies and templates with unique ids.
 ///
 /// Cedar docs, _Policies_ and _Policy templates_.
 public struct PolicySet: Sendable {
@@ -19,7 +19,6 @@ public struct PolicySet: Sendable {
     public let policies: [Policy]
     /// What policies can be linked to; they decide nothing themselves.
     public let templates: [Template]
-    let index: ScopeIndex
 
     /// Reads a policy text.
     public init(
@@ -28,7 +27,6 @@ public struct PolicySet: Sendable {
         let statements = try Parser.statements(of: text, naming: naming, allowingTemplates: allowingTemplates)
         policies = statements.compactMap(\.policy)
         templates = statements.filter { $0.policy == nil }
-        index = ScopeIndex(policies)
     }
 
     /// Joins policies that were read before, such as those of several texts.
@@ -38,7 +36,6 @@ public struct PolicySet: Sendable {
         for id in policies.map(\.id) + templates.map(\.id) where !ids.insert(id).inserted { throw .duplicateID(id) }
         self.policies = policies
         self.templates = templates
-        index = ScopeIndex(policies)
     }
 
     /// The set with one more policy, made of a template.

@@ -11,7 +11,7 @@ public struct Text: Hashable, Comparable, Sendable, CustomStringConvertible, Exp
     public var description: String { string }
 
     public static func == (left: Text, right: Text) -> Bool {
-        left.string.utf8.count == right.string.utf8.count && left.string.utf8.elementsEqual(right.string.utf8)
+        Bytes.areEqual(left.string, right.string)
     }
 
     public func hash(into hasher: inout Hasher) {

@@ -69,7 +69,7 @@ enum Answers {
         try schema?.validate(asked)
         let known =
             try schema.map { try Entities(parsingJSON: entities, schema: $0) } ?? Entities(parsingJSON: entities)
-        let response = Authorizer(policies: policies, entities: known).authorize(asked)
+        let response = IndexedAuthorizer(policies: policies, entities: known).decide(asked).response
         return [
             "decision": .string(response.decision == .allow ? "allow" : "deny"),
             "reason": .array(response.determining.map { .string(Text($0.id)) }),

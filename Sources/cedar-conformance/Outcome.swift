@@ -23,11 +23,11 @@ struct Outcome {
         validate(policies, schema, expected: json["shouldValidate"]?.bool)
 
         let entities = try Entities(parsingJSON: file("entities"), schema: schema)
-        let authorizer = Authorizer(policies: policies, entities: entities)
+        let authorizer = IndexedAuthorizer(policies: policies, entities: entities)
         let requests = try json["requests"]?.members("the requests") ?? []
         for (number, request) in requests.enumerated() {
             do {
-                let response = try authorizer.authorize(self.request(request, schema))
+                let response = try authorizer.decide(self.request(request, schema)).response
                 report(response, number, expected: request)
             } catch { failures.append("request \(number): \(error)") }
         }

@@ -88,28 +88,4 @@ import Testing
         let scope = try #require(PolicySet(parsing: text).policies.first?.scope)
         #expect(scope.mismatches(Self.request, in: try Self.entities()) == [.principal, .resource])
     }
-
-    @Test(arguments: 0..<300)
-    func `the index answers as reading every policy does`(seed: Int) throws {
-        var world = World(seed: UInt64(seed))
-        let entities = try world.entities()
-        let policies = (0..<Int.random(in: 0...40, using: &world.random)).map { world.policy($0) }
-        let authorizer = Authorizer(policies: try PolicySet(policies), entities: entities)
-        for _ in 0..<50 {
-            let request = world.request()
-            let matching = policies.filter { $0.scope.mismatches(request, in: entities).isEmpty }
-            #expect(authorizer.authorize(request) == Response(matching: matching))
-        }
-    }
-
-    @Test func `only policies filed under the request are evaluated`() throws {
-        let text = (0..<10_000).map {
-            #"permit(principal == Agent::"a\#($0)", action == Action::"read", resource == Service::"s\#($0 % 7)");"#
-        }
-        let policies = try PolicySet(parsing: text.joined(separator: "\n"))
-        let request = Request(
-            principal: EntityUID(type: "Agent", id: "a77"), action: EntityUID(type: "Action", id: "read"),
-            resource: EntityUID(type: "Service", id: "s0"))
-        #expect(policies.index.candidates(for: request, in: try Entities([])) == [77])
-    }
 }

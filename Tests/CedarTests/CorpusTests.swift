@@ -91,10 +91,12 @@ private struct Corpus {
                 context: try isValidated ? Context(context, schema, action) : Context(context))
             if isValidated { try schema.validate(asked) }
             let response = Authorizer(policies: policies, entities: entities).authorize(asked)
+            let indexed = IndexedAuthorizer(policies: policies, entities: entities).decide(asked).response
             let comment = Comment(rawValue: "\(name): \(try request.string("description"))")
             #expect(response.decision == (try request.string("decision") == "allow" ? .allow : .deny), comment)
             #expect(Set(response.determining.map(\.id)) == (try request.strings("reason")), comment)
             #expect(Set(response.errors.map(\.policy)) == (try request.strings("errors")), comment)
+            #expect(indexed == response, comment)
             if validation.isValid, isValidated { try ask(asked, inPart: policies, schema, entities, response, comment) }
         }
         return requests.count

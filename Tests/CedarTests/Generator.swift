@@ -24,8 +24,10 @@ struct World {
 
     init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
+    mutating func entities() throws(EntitiesError) -> Entities { try Entities(list()) }
+
     /// Each entity belongs only to later ones, so there is no cycle.
-    mutating func entities() throws(EntitiesError) -> Entities {
+    mutating func list() -> [Entity] {
         var all: [Entity] = []
         for line in [agents + groups, actions] {
             for (place, uid) in line.enumerated() {
@@ -36,7 +38,7 @@ struct World {
                 all.append(Entity(uid, in: parents))
             }
         }
-        return try Entities(all.shuffled(using: &random))
+        return all.shuffled(using: &random)
     }
 
     mutating func policy(_ number: Int) -> Policy {
@@ -47,8 +49,8 @@ struct World {
             range: SourceRange(start: origin, end: origin))
     }
 
-    mutating func request() -> Request {
-        Request(principal: entity(), action: action(), resource: entity())
+    mutating func request(_ context: Context = Context()) -> Request {
+        Request(principal: entity(), action: action(), resource: entity(), context: context)
     }
 
     private mutating func entity() -> EntityUID { (agents + groups).randomElement(using: &random)! }
