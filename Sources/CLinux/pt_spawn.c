@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "pt_spawn.h"
+#include "pt_landlock.h"
 #include "pt_seccomp.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -101,18 +103,70 @@ static int set_identity(const struct pt_spawn_request *request)
 	return (int)syscall(SYS_setresuid, uid, uid, uid);
 }
 
-static int forbid_core(void)
+static int write_file(const char *path, const char *text, size_t length)
 {
-	struct rlimit none = { 0, 0 };
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t written;
 
-	return setrlimit(RLIMIT_CORE, &none);
+	if (fd < 0)
+		return -1;
+	written = write(fd, text, length);
+	close(fd);
+	return written == (ssize_t)length ? 0 : -1;
+}
+
+/* "0 ID 1" without the C library's formatting, which may take locks. */
+static int map_to_root(const char *path, uint32_t id)
+{
+	char text[32] = "0 ", digits[10];
+	size_t length = 2, count = 0;
+
+	do
+		digits[count++] = (char)('0' + id % 10);
+	while (id /= 10);
+	while (count)
+		text[length++] = digits[--count];
+	text[length++] = ' ';
+	text[length++] = '1';
+	return write_file(path, text, length);
+}
+
+/* A user namespace of this one uid, whose root is nobody outside. Its maker has every capability in it at first. */
+static int become_inner_root(const struct pt_spawn_request *request)
+{
+	/* A change of uid takes the process's own files in /proc from it. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || unshare(CLONE_NEWUSER) < 0)
+		return -1;
+	/* Who could drop groups could pass by what they forbid: user_namespaces(7). */
+	if (write_file("/proc/self/setgroups", "deny", 4) < 0)
+		return -1;
+	if (map_to_root("/proc/self/gid_map", request->gid) < 0 || map_to_root("/proc/self/uid_map", request->uid) < 0)
+		return -1;
+	return request->drop_capabilities ? bound_capabilities(0) : 0;
+}
+
+static int lower_limit(int resource, rlim_t limit)
+{
+	struct rlimit limits;
+
+	if (getrlimit(resource, &limits) < 0)
+		return -1;
+	if (limits.rlim_max > limit)
+		limits.rlim_max = limit;
+	if (limits.rlim_cur > limits.rlim_max)
+		limits.rlim_cur = limits.rlim_max;
+	return setrlimit(resource, &limits);
 }
 
 static int start_session(const struct pt_spawn_request *request)
 {
 	if (request->new_session && setsid() < 0)
 		return -1;
-	return request->no_core ? forbid_core() : 0;
+	if (request->take_terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		return -1;
+	if (request->process_limit && lower_limit(RLIMIT_NPROC, request->process_limit) < 0)
+		return -1;
+	return request->no_core ? lower_limit(RLIMIT_CORE, 0) : 0;
 }
 
 static int finish_capabilities(const struct pt_spawn_request *request)
@@ -140,11 +194,16 @@ static enum pt_spawn_step become(const struct pt_spawn_request *request, int *re
 		return PT_SPAWN_CAPABILITIES;
 	if (request->set_identity && set_identity(request) < 0)
 		return PT_SPAWN_IDENTITY;
+	if (request->as_root && become_inner_root(request) < 0)
+		return PT_SPAWN_USERS;
 	if (finish_capabilities(request) < 0)
 		return PT_SPAWN_CAPABILITIES;
 	if (request->directory && chdir(request->directory) < 0)
 		return PT_SPAWN_DIRECTORY;
-	if (request->filter_system_calls && pt_filter_system_calls() < 0)
+	/* A rule's descriptor is closed at execve, like all that were not placed. */
+	if (request->limit_files && pt_landlock_enter(request->files_fd) < 0)
+		return PT_SPAWN_FILES;
+	if (request->filter_system_calls && pt_filter_system_calls(request->user_namespaces) < 0)
 		return PT_SPAWN_FILTER;
 	execve(request->path, request->argv, request->envp);
 	return PT_SPAWN_EXECUTE;

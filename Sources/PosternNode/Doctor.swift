@@ -10,7 +10,7 @@ enum Doctor {
     static func examine(_ facts: DoctorFacts) -> DoctorReport {
         DoctorReport(
             findings: [kernel(facts), bpffs(facts), wireGuard(facts)] + classifiers(facts) + [wall(facts)]
-                + overlap(facts) + coordinator(facts)
+                + overlap(facts) + enclosure(facts) + coordinator(facts)
                 + [clock(facts), certificate(facts), map(facts)] + underlay(facts) + [names(facts)] + services(facts)
                 + facts.problems.map { .init("reconciler", .problem, $0, advice: "the log of posternd says more") })
     }
@@ -96,6 +96,16 @@ enum Doctor {
                 "routes", .problem, "the route to \(route) overlaps with the mesh's \(facts.pool)",
                 advice: "remove it, or make the mesh anew with another pool")
         ]
+    }
+
+    /// Each is one wall behind another that this kernel cannot give.
+    private static func enclosure(_ facts: DoctorFacts) -> [DoctorReport.Finding] {
+        guard !facts.enclosureShortcomings.isEmpty else {
+            return [.init("enclosure", .ok, "this kernel has every wall that holds a session")]
+        }
+        return facts.enclosureShortcomings.map {
+            .init("enclosure", .warning, $0, advice: "sessions run all the same; another kernel has it")
+        }
     }
 
     // MARK: - The coordinator

@@ -4,6 +4,7 @@ import Datapath
 import Glibc
 import Mesh
 import NIOSSL
+import Sandbox
 import WireGuard
 
 #if canImport(FoundationEssentials)
@@ -47,6 +48,8 @@ struct DoctorFacts: Sendable {
     var wallError: String?
     var pool = ""
     var overlappingRoute: String?
+    /// Sentences of what the kernel lacks for a session.
+    var enclosureShortcomings: [String] = []
     var coordinator: [Place] = []
     var coordinatorError: String?
     /// This machine's clock less the coordinator's.
@@ -87,6 +90,7 @@ extension Node {
         facts.wallError = wallError()
         facts.pool = pool.v4Text
         facts.overlappingRoute = (try? pool.overlappingRoute(except: local.device))?.description
+        facts.enclosureShortcomings = Enclosure.shortcomings()
         facts.now = Timestamp(rawValue: Int64(Date().timeIntervalSince1970 * 1000))
         if let map {
             facts.meshTime = clock.utc(at: .now())

@@ -6,7 +6,9 @@ package enum Enclosure {
     private static let namespaces =
         PT_CLONE_NEWPID | PT_CLONE_NEWNS | PT_CLONE_NEWIPC | PT_CLONE_NEWUTS | PT_CLONE_NEWCGROUP
     /// More than any build or test run has, and far fewer than the machine's.
-    private static let mostProcesses = 4096
+    static let mostProcesses = 4096
+    /// What is left keeps the machine alive, and the daemon on it.
+    private static var mostMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 5 * 4 }
 
     /// Starts the session up to its mounts; the command waits for `EnclosureCommand.go`.
     ///
@@ -32,6 +34,8 @@ package enum Enclosure {
         try checkNetwork(network)
         let specification = try memoryFile(bytes)
         let processes = try openProcesses(of: cgroup)
+        let isBounded = cgroup?.limitProcesses(to: mostProcesses) ?? false
+        cgroup?.limitMemory(to: mostMemory)
         var pair: [Int32] = [-1, -1]
         try kernel(unsafe pt_unix_pair(&pair), .control, "cannot make the session's control socket")
         let ours = Descriptor(owning: pair[0])
@@ -42,7 +46,8 @@ package enum Enclosure {
         let session = Program(
             path: program, arguments: ["postern-session"], environment: [:], directory: "/",
             descriptors: stdio + [specification.number, theirs.number] + found, newNamespaces: namespaces,
-            network: network, cgroupProcesses: processes.number)
+            network: network, cgroupProcesses: processes.number,
+            processLimit: isBounded || ProcessNumbers.areTheNamespaces ? nil : UInt32(mostProcesses))
         do {
             let (pid, pidfd) = try session.start()
             return StartedSession(pid: pid, pidfd: Descriptor(owning: pidfd), control: ours)
@@ -69,7 +74,6 @@ package enum Enclosure {
 
     private static func openProcesses(of cgroup: Cgroup?) throws(SandboxError) -> Descriptor {
         guard let cgroup else { return Descriptor(owning: -1) }
-        cgroup.limitProcesses(to: mostProcesses)
         let number = unsafe open(cgroup.path + "/cgroup.procs", O_WRONLY | O_CLOEXEC)
         return Descriptor(owning: try system(number, .cgroup, "cannot open the cgroup `\(cgroup.path)`"))
     }

@@ -18,8 +18,13 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
     package let environment: [String: String]
     package let workingDirectory: String
     package let hosts: [HostsEntry]
+    /// Whom the command is outside; and inside too, unless `asRoot`.
     package let uid: UInt32
     package let gid: UInt32
+    /// Whether the command is uid 0 of a user namespace that holds nobody but this uid: root by name, without rights.
+    package let asRoot: Bool
+    /// Whether the command may make user namespaces, as browsers do for their own enclosures.
+    package let userNamespaces: Bool
     package let hostName: String
     /// How long the session lives without `EnclosureCommand.lease`, counted by CLOCK_BOOTTIME.
     package let timeToLive: Duration
@@ -31,7 +36,8 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
     package init(
         session: SessionID, command: [String], environment: [String: String], workingDirectory: String,
         hosts: [HostsEntry], uid: UInt32, gid: UInt32, hostName: String, timeToLive: Duration,
-        readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"]
+        readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"], asRoot: Bool = false,
+        userNamespaces: Bool = false
     ) throws(SandboxError) {
         self.session = session
         self.command = command
@@ -42,6 +48,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         self.hostName = hostName
         self.timeToLive = timeToLive
         (self.readOnlyPaths, self.hiddenPaths) = (readOnlyPaths, hiddenPaths)
+        (self.asRoot, self.userNamespaces) = (asRoot, userNamespaces)
         try check()
     }
 }

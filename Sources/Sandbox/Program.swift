@@ -11,9 +11,23 @@ struct Program {
     var newNamespaces: Int32 = 0
     var network: Int32 = -1
     var cgroupProcesses: Int32 = -1
-    /// The identity to take, with no capability, no way to any, and the filter of system calls; nil stays what
-    /// the caller is.
-    var identity: (uid: UInt32, gid: UInt32)?
+    /// How many processes its user may have, on the whole machine.
+    var processLimit: UInt32?
+    /// Whether descriptor 0 becomes its controlling terminal.
+    var takesTerminal = false
+    /// What it is held to; nil stays what the caller is.
+    var confinement: Confinement?
+
+    /// An agent's identity, with no capability, no way to any, and the filter of system calls.
+    struct Confinement {
+        var uid: UInt32
+        var gid: UInt32
+        /// As uid 0 of a user namespace in which nobody else is.
+        var asRoot = false
+        var userNamespaces = false
+        /// A descriptor of Landlock's rules; -1 where there are none.
+        var files: Int32 = -1
+    }
 
     /// Why a start failed, with the error number that the kernel gave.
     struct Failure: Error {
@@ -53,6 +67,8 @@ struct Program {
                     unsafe request.descriptor_count = numbers.count
                     unsafe request.new_session = true
                     unsafe request.no_core = true
+                    unsafe request.take_terminal = takesTerminal
+                    unsafe request.process_limit = processLimit ?? 0
                     unsafe restrict(&request)
                     return unsafe pt_spawn(&request, &result)
                 }
@@ -61,11 +77,14 @@ struct Program {
     }
 
     private func restrict(_ request: inout pt_spawn_request) {
-        guard let identity else { return }
+        guard let confinement else { return }
         unsafe request.set_identity = true
-        unsafe (request.uid, request.gid) = (identity.uid, identity.gid)
+        unsafe (request.uid, request.gid) = (confinement.uid, confinement.gid)
+        unsafe request.as_root = confinement.asRoot
         unsafe request.drop_capabilities = true
         unsafe request.no_new_privileges = true
+        unsafe (request.limit_files, request.files_fd) = (confinement.files >= 0, confinement.files)
+        unsafe request.user_namespaces = confinement.userNamespaces
         unsafe request.filter_system_calls = true
     }
 }
@@ -80,6 +99,13 @@ extension Program.Failure {
             case PT_SPAWN_DESCRIPTORS: (.descriptors, "cannot hand its descriptors to `\(name)`")
             case PT_SPAWN_CAPABILITIES: (.identity, "cannot drop the capabilities of `\(name)`")
             case PT_SPAWN_IDENTITY: (.identity, "cannot take the agent's uid and gid")
+            case PT_SPAWN_USERS:
+                (
+                    .identity,
+                    "cannot make the user namespace in which `\(name)` is root (see user.max_user_namespaces); run it "
+                        + "as an ordinary user"
+                )
+            case PT_SPAWN_FILES: (.mounts, "cannot limit the files of `\(name)` by Landlock")
             case PT_SPAWN_DIRECTORY: (.directory, "cannot enter the working directory of `\(name)`")
             case PT_SPAWN_FILTER: (.spawn, "cannot limit the system calls of `\(name)`")
             case PT_SPAWN_EXECUTE: (.command, "cannot run `\(name)`")

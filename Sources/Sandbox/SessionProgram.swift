@@ -199,9 +199,13 @@ extension SessionProgram {
         let name = specification.command[0]
         guard let path = CommandSearch.path(of: name, environment: specification.environment, directory: directory)
         else { throw SandboxError(.command, "there is no program `\(name)` in the session") }
+        let files = try FileRules.make(changing: SessionRoot.writablePlaces(beside: directory), streams: [0, 1, 2])
         let program = Program(
             path: path, arguments: specification.command, environment: specification.environment,
-            directory: directory, descriptors: [0, 1, 2], identity: (specification.uid, specification.gid))
+            directory: directory, descriptors: [0, 1, 2],
+            confinement: Program.Confinement(
+                uid: specification.uid, gid: specification.gid, asRoot: specification.asRoot,
+                userNamespaces: specification.userNamespaces, files: files.number))
         do {
             let (pid, pidfd) = try program.start()
             close(pidfd)

@@ -11,6 +11,14 @@ struct SessionRoot {
     private static let readOnly = plain | PT_MOUNT_READ_ONLY.rawValue
     private static let inert = plain | PT_MOUNT_NO_EXECUTE.rawValue
 
+    /// Of the machine's memory, for each of three file systems: all full, they leave it more than a third.
+    private static let share = "size=20%"
+
+    /// Where the agent may change files, with its working directory.
+    static func writablePlaces(beside directory: String) -> [String] {
+        [directory, EnclosureSpecification.home, "/tmp", "/dev/shm"]
+    }
+
     private let specification: EnclosureSpecification
     private let hidden: [String]
 
@@ -77,8 +85,8 @@ struct SessionRoot {
     private func makeEmptyDirectories() throws(SandboxError) {
         for path in ["/home", "/mnt", "/opt", "/proc", "/root", "/srv", "/var"] { try makeDirectory(path) }
         try fresh("tmpfs", "/run", Self.inert, "mode=0755,size=4m")
-        try fresh("tmpfs", "/tmp", Self.plain, "mode=1777")
-        let owner = "mode=0700,uid=\(specification.uid),gid=\(specification.gid)"
+        try fresh("tmpfs", "/tmp", Self.plain, "mode=1777,\(Self.share)")
+        let owner = "mode=0700,uid=\(specification.uid),gid=\(specification.gid),\(Self.share)"
         try fresh("tmpfs", EnclosureSpecification.home, Self.plain, owner)
     }
 
@@ -94,7 +102,7 @@ struct SessionRoot {
         ] {
             try makeLink("/dev/" + name, to: target)
         }
-        try fresh("tmpfs", "/dev/shm", Self.inert, "mode=1777")
+        try fresh("tmpfs", "/dev/shm", Self.inert, "mode=1777,\(Self.share)")
         let pseudo = PT_MOUNT_NO_SUID.rawValue | PT_MOUNT_NO_EXECUTE.rawValue
         try fresh("devpts", "/dev/pts", pseudo, "newinstance,ptmxmode=0666,mode=0600")
         try restrict("/dev", PT_MOUNT_READ_ONLY.rawValue)
@@ -103,6 +111,7 @@ struct SessionRoot {
     /// A `/proc` of the session's own processes, whose settings cannot be written and whose secrets are empty.
     private func makeProc() throws(SandboxError) {
         try fresh("proc", "/proc", Self.inert, "")
+        try ProcessNumbers.limit(to: Enclosure.mostProcesses, in: Self.stage + "/proc")
         for name in ["sys", "sysrq-trigger", "irq", "bus", "fs"] {
             let inside = Self.stage + "/proc/" + name
             guard FileKind(inside) != nil else { continue }

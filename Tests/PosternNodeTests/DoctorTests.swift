@@ -46,6 +46,7 @@ import WireGuard
             ("devices", .problem, { $0.devices = [] }),
             ("classifier", .problem, { $0.devices = [.init(name: "postern0", isGuarded: false)] }),
             ("wall", .problem, { $0.wallError = "cannot rely on the wall: `wall4` is gone" }),
+            ("enclosure", .warning, { $0.enclosureShortcomings = ["this kernel has no Landlock"] }),
             ("routes", .problem, { $0.overlappingRoute = "10.0.0.0/8" }),
             ("coordinator", .problem, { $0.coordinator = [.init(address: "192.0.2.1:8443", error: "refused")] }),
             ("coordinator", .warning, { $0.coordinator.append(.init(address: "[::1]:8443", error: "refused")) }),

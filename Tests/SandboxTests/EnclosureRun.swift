@@ -12,6 +12,10 @@ struct EnclosureRun {
     var command: [String]
     var environment = EnvironmentFilter.allowed([:])
     var uid = Self.uid
+    var asRoot = false
+    var userNamespaces = false
+    /// In place of the command's standard input.
+    var input: Int32?
     var workingDirectory: String?
     var hosts: [HostsEntry] = []
     var timeToLive = Duration.seconds(60)
@@ -38,7 +42,7 @@ struct EnclosureRun {
         let streams = Streams()
         let process = try Enclosure.start(
             specification(in: workingDirectory ?? folder.path), network: Self.network, cgroup: cgroup,
-            stdio: streams.inner, program: Self.program())
+            stdio: [input ?? streams.inner[0]] + streams.inner.dropFirst(), program: Self.program())
         streams.closeInner()
         var outcome = Outcome(output: "", reports: [])
         for await event in process.events {
@@ -58,7 +62,8 @@ struct EnclosureRun {
         try EnclosureSpecification(
             session: SessionID(unchecked: String(repeating: "a", count: 32)), command: command,
             environment: environment, workingDirectory: directory, hosts: hosts, uid: uid, gid: Self.uid,
-            hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths)
+            hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths, asRoot: asRoot,
+            userNamespaces: userNamespaces)
     }
 }
 

@@ -5,6 +5,7 @@
 #include "pt_bpf.h"
 #include "pt_epoll.h"
 #include "pt_file_actions.h"
+#include "pt_landlock.h"
 #include "pt_mount.h"
 #include "pt_netns.h"
 #include "pt_process.h"

@@ -16,7 +16,9 @@ enum pt_spawn_step {
 	PT_SPAWN_SESSION,
 	PT_SPAWN_CAPABILITIES,
 	PT_SPAWN_IDENTITY,
+	PT_SPAWN_USERS,
 	PT_SPAWN_DIRECTORY,
+	PT_SPAWN_FILES,
 	PT_SPAWN_FILTER,
 	PT_SPAWN_EXECUTE,
 };
@@ -34,11 +36,17 @@ struct pt_spawn_request {
 	size_t descriptor_count;
 	bool set_identity; /* uid and gid below, no supplementary groups */
 	uint32_t uid, gid;
+	bool as_root; /* as uid and gid 0 of a user namespace in which nobody else is */
 	bool new_session; /* setsid: no controlling terminal */
+	bool take_terminal; /* descriptor 0 becomes the new session's terminal */
 	bool drop_capabilities; /* all sets, bounding too, with locked securebits */
 	bool no_new_privileges;
+	bool limit_files; /* by the rules of pt_landlock.h in files_fd; needs no_new_privileges */
+	int files_fd;
 	bool filter_system_calls; /* pt_seccomp.h; needs no_new_privileges */
+	bool user_namespaces; /* which the filter then allows */
 	bool no_core;
+	unsigned process_limit; /* of the uid's processes, on the whole machine; 0: the caller's */
 };
 
 struct pt_spawn_result {
