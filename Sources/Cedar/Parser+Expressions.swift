@@ -13,7 +13,7 @@ extension Parser {
         return conditions
     }
 
-    private mutating func expression() throws(Diagnostic) -> Expression {
+    mutating func expression() throws(Diagnostic) -> Expression {
         nesting += 1
         defer { nesting -= 1 }
         guard nesting <= Self.maximumNesting else {

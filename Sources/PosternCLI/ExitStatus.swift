@@ -5,6 +5,10 @@ struct ExitStatus: RawRepresentable, Error, Equatable {
     static let success = ExitStatus(rawValue: 0)
     static let error = ExitStatus(rawValue: 1)
     static let denied = ExitStatus(rawValue: 2)
+    /// The policies are not valid.
+    static let invalid = ExitStatus(rawValue: 3)
+    /// The decision hangs on what is not known yet.
+    static let unknown = ExitStatus(rawValue: 4)
     /// `run` could not start, or lost, the command: the code of `docker run` and `env` for the same.
     static let refused = ExitStatus(rawValue: 125)
 }

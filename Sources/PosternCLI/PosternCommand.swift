@@ -21,8 +21,8 @@ package struct PosternCommand: AsyncParsableCommand {
               postern service add ledger --node node-b --port 8080
               postern policy apply demo.cedar
 
-            Exit codes: 0 done or allowed, 1 error, 2 denied, 125 when `run` was refused; else `run` passes on the \
-            command's own.
+            Exit codes: 0 done or allowed, 1 error, 2 denied, 3 not valid, 4 not known yet, 125 when `run` was refused; \
+            else `run` passes on the command's own.
             """,
         version: "0.1.0",
         subcommands: [

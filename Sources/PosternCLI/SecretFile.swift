@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 
 /// Files that hold secrets.

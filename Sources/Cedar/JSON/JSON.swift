@@ -22,7 +22,7 @@ package enum JSON: Equatable, Sendable {
 public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
 
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }
 
 private struct JSONReader {
@@ -163,5 +163,12 @@ private struct JSONReader {
         while place < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[place]) { place += 1 }
     }
 
-    private func refused(_ reason: String) -> JSONError { JSONError("no JSON at byte \(place): \(reason)") }
+    /// Line and column as editors count them.
+    private func refused(_ reason: String) -> JSONError {
+        let before = bytes.prefix(place)
+        let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+        let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let column = String(decoding: bytes[start..<before.endIndex], as: UTF8.self).unicodeScalars.count + 1
+        return JSONError("no JSON at \(line):\(column): \(reason)")
+    }
 }

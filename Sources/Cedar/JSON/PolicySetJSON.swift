@@ -37,6 +37,21 @@ extension PolicySet {
         do throws(PolicySetError) { try self.init(policies, templates: blanks) } catch { throw JSONError("\(error)") }
     }
 
+    /// Reads a set, or one policy or template by itself, which is then called `JSON policy` as by the reference.
+    public init(parsingJSONOfSetOrPolicy text: String) throws(JSONError) {
+        guard text.utf8.count <= 16 * Self.maximumTextBytes else { throw JSONError("the text is too long") }
+        let json = try JSON(parsing: text, maximumDepth: Self.maximumJSONDepth)
+        guard try json.fields("a policy or a policy set")["effect"] != nil else {
+            try self.init(parsingJSON: text)
+            return
+        }
+        let statement = try Template(json, id: "JSON policy")
+        let policy = statement.policy
+        do throws(PolicySetError) {
+            try self.init(policy.map { [$0] } ?? [], templates: policy == nil ? [statement] : [])
+        } catch { throw JSONError("\(error)") }
+    }
+
     /// The set in JSON.
     public var json: String { document.description }
 

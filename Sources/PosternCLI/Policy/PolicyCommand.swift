@@ -5,8 +5,22 @@ import Mesh
 /// `postern policy`
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Check policies, apply them, or remove them.",
-        subcommands: [Apply.self, Check.self, Delete.self])
+        commandName: "policy", abstract: "Work on policies in files, and make them the mesh's.",
+        discussion: """
+            The commands on files ask nobody. They have the flags, the output and the exit codes of Cedar's own command \
+            line: `cedar validate …` is `postern policy validate …`.
+
+            Exit codes: 0 done, allowed or valid, 1 error, 2 denied, 3 not valid, 4 not known yet.
+            """,
+        groupedSubcommands: [
+            CommandGroup(name: "The mesh's policies", subcommands: [Apply.self, Check.self, Delete.self]),
+            CommandGroup(
+                name: "Policies in files",
+                subcommands: [
+                    Authorize.self, Evaluate.self, Validate.self, CheckParse.self, Format.self, TranslatePolicy.self,
+                    TranslateSchema.self, Link.self, Partial.self,
+                ]),
+        ])
 
     struct Apply: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
