@@ -51,10 +51,18 @@ package struct RunRequest: Codable, Equatable, Sendable {
     package let directory: String
     /// Only root may name another user; nobody may name root.
     package let user: UInt32?
+    /// Whether the command is root by name, in a user namespace of its own.
+    package let asRoot: Bool
+    /// How large the caller's terminal is, where the command is to have one; standard input is then a socket, over
+    /// which the outer end of the session's terminal comes back.
+    package let terminal: TerminalSize?
 
-    package init(agent: AgentName, command: [String], environment: [String: String], directory: String, user: UInt32?) {
+    package init(
+        agent: AgentName, command: [String], environment: [String: String], directory: String, user: UInt32?,
+        asRoot: Bool = false, terminal: TerminalSize? = nil
+    ) {
         (self.agent, self.command, self.environment) = (agent, command, environment)
-        (self.directory, self.user) = (directory, user)
+        (self.directory, self.user, self.asRoot, self.terminal) = (directory, user, asRoot, terminal)
     }
 }
 

@@ -8,12 +8,13 @@ import Mesh
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a command as an agent, in a session of its own.",
-        usage: "postern run --agent <agent> [--user <user>] [--socket <path>] -- <command> ...",
+        usage: "postern run --agent <agent> [--user <user>] [--no-tty] [--as-root] [--socket <path>] -- <command> ...",
         discussion: """
             The command gets the agent's own address and key on the mesh, reaches what policy allows and nothing else, \
             and loses both when it ends. Its exit code is passed on: 127 and 126 for a \
             command that is not there or cannot be run, as in a shell; 125 means that Postern refused or lost it. \
-            When posternd stops, the session runs on, and this command waits for posternd to come back. \
+            At a terminal it gets a terminal of its own, \
+            which is relayed. When posternd stops, the session runs on, and this command waits for posternd to come back. \
             The session's id, and what Postern has to say, go to standard error.
 
             Examples:
@@ -28,6 +29,15 @@ struct RunCommand: AsyncParsableCommand {
         help: ArgumentHelp("The user or uid that owns the process. For root only, and never root.", valueName: "user"))
     var user: String?
 
+    @Flag(
+        name: .customLong("no-tty"),
+        help: "Give the command pipes in place of a terminal. So it is in any case where input or output is redirected."
+    )
+    var noTerminal = false
+
+    @Flag(help: "Run the command as uid 0 of a user namespace in which nobody else is: root by name, without rights.")
+    var asRoot = false
+
     @OptionGroup var socket: SocketOptions
 
     @Argument(parsing: .postTerminator, help: "What to run, after `--`.")
@@ -38,11 +48,15 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // A command that reads no more is no reason for us to end.
+        signal(SIGPIPE, SIG_IGN)
+        let relay = try StreamRelay(withTerminal: !noTerminal)
         let request = RunRequest(
             agent: agent, command: command, environment: ProcessInfo.processInfo.environment,
-            directory: FileManager.default.currentDirectoryPath, user: try user.map(Self.userID))
+            directory: FileManager.default.currentDirectoryPath, user: try user.map(Self.userID), asRoot: asRoot,
+            terminal: relay.terminal)
         let signals = try SignalQueue()
-        var conversation = try RunConversation(path: socket.path)
+        var conversation = try RunConversation(path: socket.path, relay: relay)
         throw try conversation.run(request, signals: signals)
     }
 

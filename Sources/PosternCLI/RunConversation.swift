@@ -18,15 +18,18 @@ struct RunConversation: ~Copyable {
     private var held: [Int32] = []
     /// When the daemon went, in milliseconds of the monotonic clock; nil while it speaks.
     private var lostAt: Int64?
+    private var relay: StreamRelay
 
-    init(path: String) throws(CommandFailure) {
+    init(path: String, relay: consuming StreamRelay) throws(CommandFailure) {
         self.path = path
+        self.relay = relay
         connection = try LocalConnection(path: path)
     }
 
     /// Until the command has ended: its exit code.
     mutating func run(_ request: RunRequest, signals: borrowing SignalQueue) throws(CommandFailure) -> ExitStatus {
-        try connection.send(.run(request), descriptors: [0, 1, 2])
+        try connection.send(.run(request), descriptors: relay.inner)
+        relay.letGo()
         while true {
             while let answer = try connection.next() { if let code = try take(answer) { return code } }
             if try wait(signals) { continue }
@@ -41,10 +44,12 @@ struct RunConversation: ~Copyable {
     private mutating func take(_ answer: LocalResponse) throws(CommandFailure) -> ExitStatus? {
         switch answer {
         case .started(let id):
-            Terminal.current.complain(session == nil ? "session \(id)" : "posternd is back")
+            complain(session == nil ? "session \(id)" : "posternd is back")
             (session, lostAt) = (id, nil)
-        case .notice(let text): Terminal.current.complain(text)
-        case .exited(let code): return ExitStatus(rawValue: code)
+        case .notice(let text): complain(text)
+        case .exited(let code):
+            relay.finish()
+            return ExitStatus(rawValue: code)
         case .failed(let message): throw CommandFailure(message)
         default: throw CommandFailure.wrongAnswer
         }
@@ -57,12 +62,27 @@ struct RunConversation: ~Copyable {
             pollfd(fd: connection.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
         ]
-        guard unsafe poll(&ready, 2, -1) >= 0 || errno == EINTR else {
+        ready += relay.waiting
+        guard unsafe poll(&ready, nfds_t(ready.count), -1) >= 0 || errno == EINTR else {
             throw CommandFailure("cannot wait for posternd: \(systemReason(errno))")
         }
-        if ready[1].revents != 0 { held += signals.pending() }
+        try relay.carry(ready[2...])
+        if ready[1].revents != 0 { take(signals) }
         guard handOnSignals() else { return false }
         return ready[0].revents == 0 ? true : try connection.fill()
+    }
+
+    /// Keeps what is for the command; a change of our terminal's size goes to its terminal at once.
+    private mutating func take(_ signals: borrowing SignalQueue) {
+        let came = signals.pending()
+        if came.contains(SIGWINCH) { relay.resize() }
+        held += came.filter { $0 != SIGWINCH }
+    }
+
+    private func complain(_ text: String) {
+        guard relay.isRaw else { return Terminal.current.complain(text) }
+        // A raw terminal goes down a line and stays in its column.
+        Terminal.current.errors("\r" + "postern: \(printable(text))\n".replacing("\n", with: "\r\n"))
     }
 
     /// False when posternd does not take them; they are kept.
@@ -78,8 +98,7 @@ struct RunConversation: ~Copyable {
     private mutating func attach(to session: SessionID, _ signals: borrowing SignalQueue) throws(CommandFailure) {
         let now = Self.milliseconds()
         if lostAt == nil {
-            Terminal.current.complain(
-                "posternd has gone; session \(session) runs on, and this waits for it to come back")
+            complain("posternd has gone; session \(session) runs on, and this waits for it to come back")
         }
         let since = lostAt ?? now
         lostAt = since
@@ -102,11 +121,14 @@ struct RunConversation: ~Copyable {
     /// A signal waits for the daemon with us; the second one means us.
     private mutating func pause(_ session: SessionID, _ signals: borrowing SignalQueue) throws(CommandFailure) {
         var ready = [pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)]
-        guard unsafe poll(&ready, 1, Self.pause) > 0 else { return }
-        held += signals.pending()
+        ready += relay.waiting
+        guard unsafe poll(&ready, nfds_t(ready.count), Self.pause) > 0 else { return }
+        try relay.carry(ready[1...])
+        let known = held.count
+        if ready[0].revents != 0 { take(signals) }
+        guard held.count > known else { return }
         if held.count == 1 {
-            return Terminal.current.complain(
-                "the command gets the signal once posternd is back; again, to leave it alone")
+            return complain("the command gets the signal once posternd is back; again, to leave it alone")
         }
         throw CommandFailure(
             "session \(session) is left alone: it ends when its command does, or its lease; `postern session end \(session)`"

@@ -12,6 +12,8 @@ struct SignalQueue: ~Copyable {
     private let before: [(signal: Int32, action: sigaction)]
 
     static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    /// And one that is for us: our terminal has another size.
+    private static let caught = forwarded + [SIGWINCH]
 
     /// There can be one at a time: signals are the process's.
     init() throws(CommandFailure) {
@@ -30,7 +32,7 @@ struct SignalQueue: ~Copyable {
             throw CommandFailure("cannot receive signals: another part of this process does")
         }
         (descriptor, writer) = (ends[0], ends[1])
-        before = Self.forwarded.map { signal in
+        before = Self.caught.map { signal in
             var (old, new) = (sigaction(), sigaction())
             unsafe new.__sigaction_handler.sa_handler = passOn
             new.sa_flags = SA_RESTART

@@ -290,7 +290,8 @@ extension Node {
             environment: EnvironmentFilter.allowed(request.environment), workingDirectory: request.directory,
             hosts: hosts(), uid: identity.uid, gid: identity.gid,
             hostName: String(session.local.agent.rawValue.replacing("/", with: "-").prefix(63)),
-            timeToLive: left, hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"])
+            timeToLive: left, hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"], asRoot: request.asRoot,
+            terminal: request.terminal)
     }
 
     private func follow(

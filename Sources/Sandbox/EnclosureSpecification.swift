@@ -25,6 +25,9 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
     package let asRoot: Bool
     /// Whether the command may make user namespaces, as browsers do for their own enclosures.
     package let userNamespaces: Bool
+    /// Where the command is at a terminal: how large it is at first. Standard input is then the socket to which
+    /// the terminal's outer end goes.
+    package let terminal: TerminalSize?
     package let hostName: String
     /// How long the session lives without `EnclosureCommand.lease`, counted by CLOCK_BOOTTIME.
     package let timeToLive: Duration
@@ -37,7 +40,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         session: SessionID, command: [String], environment: [String: String], workingDirectory: String,
         hosts: [HostsEntry], uid: UInt32, gid: UInt32, hostName: String, timeToLive: Duration,
         readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"], asRoot: Bool = false,
-        userNamespaces: Bool = false
+        userNamespaces: Bool = false, terminal: TerminalSize? = nil
     ) throws(SandboxError) {
         self.session = session
         self.command = command
@@ -48,7 +51,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         self.hostName = hostName
         self.timeToLive = timeToLive
         (self.readOnlyPaths, self.hiddenPaths) = (readOnlyPaths, hiddenPaths)
-        (self.asRoot, self.userNamespaces) = (asRoot, userNamespaces)
+        (self.asRoot, self.userNamespaces, self.terminal) = (asRoot, userNamespaces, terminal)
         try check()
     }
 }

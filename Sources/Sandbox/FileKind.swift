@@ -40,7 +40,7 @@ enum FileKind: Equatable {
 
 extension Enclosure {
     /// Refuses a standard stream that would be a way out: a socket other than a connected stream of AF_UNIX,
-    /// a directory, a device other than a terminal or `/dev/null` and its like.
+    /// a directory, a device other than `/dev/null` and its like. A terminal is made by the session for itself.
     package static func checkStdio(_ descriptors: [Int32]) throws(SandboxError) {
         guard descriptors.count == 3 else {
             throw SandboxError(.descriptors, "a session takes three standard streams, not \(descriptors.count)")
@@ -58,7 +58,8 @@ extension Enclosure {
         case .directory: "a directory"
         case .blockDevice: "a block device"
         case .characterDevice(1, 3), .characterDevice(1, 5), .characterDevice(1, 7...9): nil
-        case .characterDevice: isatty(descriptor) == 1 ? nil : "a device"
+        // Whoever holds a terminal reads what is typed at it, and writes what is seen there.
+        case .characterDevice: isatty(descriptor) == 1 ? "a terminal that is another's" : "a device"
         case .link, nil: "not open, or nothing that can be read or written"
         }
     }

@@ -81,6 +81,9 @@ package struct SessionProgram {
         let name = specification.hostName
         try kernel(unsafe pt_set_host_name(name, name.utf8.count), .spawn, "cannot name the session's host `\(name)`")
         directory = try SessionRoot(specification).build()
+        if let size = specification.terminal {
+            try SessionTerminal.replaceStreams(size: size, uid: specification.uid, gid: specification.gid)
+        }
         try kernel(pt_seal_process(), .identity, "cannot seal the session's first process")
     }
 
@@ -202,7 +205,7 @@ extension SessionProgram {
         let files = try FileRules.make(changing: SessionRoot.writablePlaces(beside: directory), streams: [0, 1, 2])
         let program = Program(
             path: path, arguments: specification.command, environment: specification.environment,
-            directory: directory, descriptors: [0, 1, 2],
+            directory: directory, descriptors: [0, 1, 2], takesTerminal: specification.terminal != nil,
             confinement: Program.Confinement(
                 uid: specification.uid, gid: specification.gid, asRoot: specification.asRoot,
                 userNamespaces: specification.userNamespaces, files: files.number))

@@ -67,7 +67,8 @@ import Testing
     @Test func `local requests and answers keep their form`() throws {
         let service = ServiceName(unchecked: "ledger")
         let run = RunRequest(
-            agent: Sample.agent.name, command: ["id"], environment: ["A": "b"], directory: "/srv", user: nil)
+            agent: Sample.agent.name, command: ["id"], environment: ["A": "b"], directory: "/srv", user: nil,
+            terminal: TerminalSize(rows: 24, columns: 80))
         let requests: [(LocalRequest, String)] = [
             (.status, #"{"status":{}}"#),
             (
@@ -76,7 +77,8 @@ import Testing
             ),
             (
                 .run(run),
-                #"{"run":{"_0":{"agent":"crew/writer","command":["id"],"directory":"/srv","environment":{"A":"b"}}}}"#
+                #"{"run":{"_0":{"agent":"crew/writer","asRoot":false,"command":["id"],"directory":"/srv","#
+                    + #""environment":{"A":"b"},"terminal":{"columns":80,"rows":24}}}}"#
             ),
             (.endSession(Sample.session), #"{"endSession":{"_0":"\#(Sample.session)"}}"#),
             (.signal(15), #"{"signal":{"_0":15}}"#),

@@ -14,6 +14,7 @@ struct EnclosureRun {
     var uid = Self.uid
     var asRoot = false
     var userNamespaces = false
+    var terminal: TerminalSize?
     /// In place of the command's standard input.
     var input: Int32?
     var workingDirectory: String?
@@ -63,7 +64,7 @@ struct EnclosureRun {
             session: SessionID(unchecked: String(repeating: "a", count: 32)), command: command,
             environment: environment, workingDirectory: directory, hosts: hosts, uid: uid, gid: Self.uid,
             hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths, asRoot: asRoot,
-            userNamespaces: userNamespaces)
+            userNamespaces: userNamespaces, terminal: terminal)
     }
 }
 

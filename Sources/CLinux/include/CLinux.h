@@ -12,5 +12,6 @@
 #include "pt_seccomp.h"
 #include "pt_spawn.h"
 #include "pt_tc.h"
+#include "pt_terminal.h"
 #include "pt_time.h"
 #include "pt_unix.h"
