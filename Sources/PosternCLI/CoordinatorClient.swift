@@ -36,7 +36,7 @@ struct CoordinatorClient {
             var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
             configuration.httpVersion = .http1Only
             configuration.redirectConfiguration = .disallow
-            configuration.timeout.connect = .seconds(3)
+            configuration.timeout.connect = .seconds(10)
             client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
             url = file.url.hasSuffix("/") ? String(file.url.dropLast()) : file.url
         } catch { throw CommandFailure("a certificate in the admin file cannot be read: \(error)") }
