@@ -1,4 +1,5 @@
 internal import CBpf
+internal import CLinux
 internal import CPosternABI
 internal import Glibc
 internal import Mesh
@@ -41,6 +42,18 @@ package struct Rehearsal: ~Copyable {
         let spent = Self.processorTime() - before
         try DatapathError.check(status, "run `\(program)`")
         return (Int32(bitPattern: unsafe options.retval), spent)
+    }
+
+    /// Hangs a program on what a device receives, for as long as `body` runs.
+    package func whileAttached<Answer>(
+        _ program: String, interface: UInt32, netns: Int32, _ body: () throws -> Answer
+    ) throws -> Answer {
+        let link = pt_bpf_link_tcx(
+            netns, try object.descriptor(of: program), Int32(interface), Int32(PT_TCX_INGRESS))
+        let attached = Descriptor(owning: try DatapathError.check(link, "attach `\(program)`"))
+        let answer = try body()
+        _ = consume attached
+        return answer
     }
 
     private static func processorTime() -> Int64 {

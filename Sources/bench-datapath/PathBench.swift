@@ -8,7 +8,7 @@ import Mesh
 /// each round. All run on one processor, whose time is counted: sending, receiving and judging are one thread's work.
 struct PathBench {
     private enum Variant: CaseIterable {
-        case fewNothing, few, nothing, nothingAgain, many, set
+        case fewNothing, few, nothing, nothingAgain, many, hook, set
     }
 
     private static let rounds = 15
@@ -34,6 +34,7 @@ struct PathBench {
             Frames(peers: Self.few.peers, services: Self.few.services),
             Frames(peers: Self.many.peers, services: Self.many.services)
         )
+        let hook = try Rehearsal(of: rotatingObject, identity: Scene.device(), tables: manyTables)
         let set = NFTablesSet(namespace: wire.far)
         try set.fill(peers: Self.many.peers, services: Self.many.services)
         var spent: [Variant: [Double]] = [:]
@@ -46,6 +47,7 @@ struct PathBench {
                     case .fewNothing, .nothing, .nothingAgain: try window(wire, frames)
                     case .few: try judged(wire, frames, by: fewTables)
                     case .many: try judged(wire, frames, by: manyTables)
+                    case .hook: try bare(wire, manyFrames, in: hook)
                     case .set: try set.whileAttached { try window(wire, frames) }
                     }
                 // The first round warms up.
@@ -62,12 +64,13 @@ struct PathBench {
         let base = Figures(zip(spent[.nothing] ?? [], spent[.nothingAgain] ?? []).map { ($0 + $1) / 2 })
         let null = differences(.nothingAgain, .nothing)
         let (few, many) = (differences(.few, .fewNothing), differences(.many, .nothing))
-        let set = differences(.set, .nothing)
+        let (hook, set) = (differences(.hook, .nothing), differences(.set, .nothing))
         let ratio = set.median / max(many.median, 1)
         print(
             """
             a packet with nothing attached: \(base.description); null pair \(null.description)
             classifier, 10 grants: \(few.description); 10,000 grants: \(many.description), to reach +100 ns
+            of it the kernel's hook, with an empty program: \(hook.description)
             nftables, a set of 10,000: \(set.description), \(Figures.text(ratio)) times the classifier, to reach 2.5
             10,000 grants less 10: \(Figures.text(many.median - few.median)) ns, to reach 30 either way
             """)
@@ -88,6 +91,15 @@ struct PathBench {
         // What attaching left to do is done before the time runs.
         _ = try wire.send(frames, times: 2_000)
         return try wire.send(frames, times: Self.times)
+    }
+
+    /// The kernel's hook with a program that does nothing.
+    private func bare(_ wire: Wire, _ frames: Frames, in programs: borrowing Rehearsal) throws -> Double {
+        let time = try programs.whileAttached("empty", interface: wire.interface(), netns: wire.netns) {
+            try window(wire, frames)
+        }
+        wire.waitUntilBare()
+        return time
     }
 
     private func judged(_ wire: Wire, _ frames: Frames, by tables: borrowing Tables) throws -> Double {

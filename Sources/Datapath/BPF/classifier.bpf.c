@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* The classifier: judges every packet of one mesh device, in both directions.
  *
- *     parse -> own address -> leases of both ends -> towards a service? -> answer of one? -> reason
+ *     plain? -> glance, else parse -> own address -> leases of both ends -> towards a service? -> answer of one? -> reason
  *
  * It keeps no connection state: a packet goes towards a service or answers from one, and either is
  * decided by the grant of the end that opened. So taking a grant away cuts live flows. Only what has no
  * flags to tell an answer by (UDP, echo) is remembered, by the device that asked and for a minute.
  */
-#include "packet.bpf.h"
+#include "glance.bpf.h"
 
 /* Allow hands the packet to the programs behind us; deny ends the chain. TCX and clsact agree on both. */
 #define PT_NEXT -1
 #define PT_DROP 2
-
-#define PT_SYN 0x02
-#define PT_RST 0x04
-#define PT_ACK 0x10
 
 #define PT_ASKED 4096
 #define PT_ANSWER_NS 60000000000
@@ -78,36 +74,29 @@ static __always_inline __u32 offset_of(const struct flow *flow, const __be32 *ad
 	return flow->family == 4 ? v4_offset(self.v4_base, address[0]) : v6_offset(self.v6_prefix, address);
 }
 
-/* Where in memory both ends of a packet stand. */
-struct ends {
-	const volatile struct pt_peer_entry *own;
-	const volatile struct pt_peer_entry *remote; /* nothing when it is behind a peer */
-};
-
 /* Our end must be our own address, and on the way out the packet must be our machine's own: what a
  * container behind us sends would speak in our name. */
-static __always_inline enum pt_reason judge_ends(struct __sk_buff *skb, struct judged *it, int egress,
-						 struct ends *ends)
+static __always_inline enum pt_reason judge_ends(struct __sk_buff *skb, struct judged *it)
 {
-	const __be32 *near = egress ? it->flow.source_address : it->flow.destination_address;
-	const __be32 *far = egress ? it->flow.destination_address : it->flow.source_address;
+	const __be32 *near = it->egress ? it->flow.source_address : it->flow.destination_address;
+	const __be32 *far = it->egress ? it->flow.destination_address : it->flow.source_address;
+	const volatile struct pt_peer_entry *remote;
 	enum pt_reason reason;
 	__u32 offset;
 
 	if (offset_of(&it->flow, near) != self.offset)
 		return PT_NOT_OWN_ADDRESS;
-	if (egress && skb->ingress_ifindex)
+	if (it->egress && skb->ingress_ifindex)
 		return PT_FORWARDED;
-	ends->own = entry_at(&it->moment, self.offset);
-	reason = admit_self(ends->own, it->moment.now, &self, &it->own);
+	reason = admit_self(entry_at(&it->moment, self.offset), it->moment.now, &self, &it->own);
 	if (reason != PT_ALLOWED)
 		return reason;
 	offset = offset_of(&it->flow, far);
 	if (offset == self.offset)
 		return PT_UNKNOWN_PEER;
-	ends->remote = entry_at(&it->moment, offset);
-	if (ends->remote)
-		return admit(ends->remote, it->moment.now, &it->remote);
+	remote = entry_at(&it->moment, offset);
+	if (remote)
+		return admit(remote, it->moment.now, &it->remote);
 	if (is_of_mesh(&it->flow, far))
 		return PT_OUTSIDE_POOL;
 	return find_router(&it->moment, it->flow.family, far, &it->remote);
@@ -158,15 +147,8 @@ static __always_inline enum pt_reason choose(struct judged *it, enum pt_reason o
 	return opening;
 }
 
-/* A RST that answers data to a dead socket has no ACK; a SYN without ACK would open. */
-static __always_inline int answers(__u8 flags)
-{
-	return flags & (PT_ACK | PT_RST) && (!(flags & PT_SYN) || flags & PT_ACK);
-}
-
-/* This, judge_udp and judge_icmp are not static: the verifier looks at them once, and the way of most packets stays
- * short. */
-__noinline int weigh_tcp(struct __sk_buff *skb, struct judged *it)
+/* This, judge_udp and judge_icmp are not static: the verifier looks at them once. */
+__noinline int judge_tcp(struct __sk_buff *skb, struct judged *it)
 {
 	enum pt_reason opening, answering;
 	__u32 policy;
@@ -181,28 +163,6 @@ __noinline int weigh_tcp(struct __sk_buff *skb, struct judged *it)
 	if (is_granted(answering))
 		answering = answers(it->flow.tcp_flags) ? PT_ALLOWED_ANSWER : PT_ANSWER_FLAGS;
 	return choose(it, opening, policy, answering);
-}
-
-/* What stands near is decided here; whatever is not so plain is weighed. Towards a service first: an answer to what
- * is none of the receiver's services is the second guess. */
-static __always_inline enum pt_reason judge_tcp(struct __sk_buff *skb, struct judged *it, int egress,
-						const struct ends *ends)
-{
-	__u32 own = self.slot, remote = it->remote.slot, class;
-
-	if (!ends->remote)
-		return weigh_tcp(skb, it);
-	class = find_class(&it->moment, egress ? remote : own, IPPROTO_TCP, it->flow.destination_port);
-	if (class) {
-		if (is_near(egress ? ends->own : ends->remote, class) && (!egress || self.session || is_opener(skb)))
-			return PT_ALLOWED;
-		return weigh_tcp(skb, it);
-	}
-	class = find_class(&it->moment, egress ? own : remote, IPPROTO_TCP, it->flow.source_port);
-	if (!class || !is_near(egress ? ends->remote : ends->own, class) || !answers(it->flow.tcp_flags))
-		return weigh_tcp(skb, it);
-	it->initiator_slot = egress ? remote : own;
-	return PT_ALLOWED_ANSWER;
 }
 
 static __always_inline void remember(const struct judged *it, __u16 far_port, __u16 local_port)
@@ -319,16 +279,15 @@ __noinline int judge_icmp(struct __sk_buff *skb, struct judged *it)
 	return is_error(&it->flow) ? judge_error(skb, it) : PT_ICMP_UNSUPPORTED;
 }
 
-static __always_inline enum pt_reason judge(struct __sk_buff *skb, struct judged *it, int egress)
+static __always_inline enum pt_reason judge(struct __sk_buff *skb, struct judged *it)
 {
-	struct ends ends = {};
-	enum pt_reason reason = judge_ends(skb, it, egress, &ends);
+	enum pt_reason reason = judge_ends(skb, it);
 
 	if (reason != PT_ALLOWED)
 		return reason;
-	it->initiator_slot = egress ? it->own.slot : it->remote.slot;
+	it->initiator_slot = sender(it)->slot;
 	if (it->flow.protocol == IPPROTO_TCP)
-		return judge_tcp(skb, it, egress, &ends);
+		return judge_tcp(skb, it);
 	if (it->flow.protocol == IPPROTO_UDP)
 		return judge_udp(skb, it);
 	return is_icmp(&it->flow) ? judge_icmp(skb, it) : PT_PROTOCOL_UNSUPPORTED;
@@ -394,16 +353,12 @@ static __noinline int tell_of(const struct judged *it, __u32 place, enum pt_reas
 	return 0;
 }
 
-static __always_inline void report(const struct judged *it, int egress, enum pt_reason reason, __u32 bytes)
+static __always_inline __u32 place_of(int egress)
 {
-	__u32 place = (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + egress;
-
-	count(place, reason, bytes);
-	if (is_news(it, reason))
-		tell_of(it, place, reason);
+	return (self.session ? PT_SESSION_INGRESS : PT_NODE_INGRESS) + egress;
 }
 
-static __always_inline int classify(struct __sk_buff *skb, int egress)
+static __noinline int examine(struct __sk_buff *skb, int egress)
 {
 	struct judged it = { .egress = egress };
 	enum pt_reason reason;
@@ -411,9 +366,31 @@ static __always_inline int classify(struct __sk_buff *skb, int egress)
 	it.moment = this_moment(self.patience);
 	reason = parse(skb, self.link_bytes, &it.at, &it.flow);
 	if (reason == PT_ALLOWED)
-		reason = judge(skb, &it, egress);
-	report(&it, egress, reason, skb->len);
+		reason = judge(skb, &it);
+	count(place_of(egress), reason, skb->len);
+	if (is_news(&it, reason))
+		tell_of(&it, place_of(egress), reason);
 	return is_allowed(reason) ? PT_NEXT : PT_DROP;
+}
+
+/* Who may send needs no look at the packet: our machine itself, and of a node only its daemon. */
+static __always_inline int may_send(struct __sk_buff *skb, enum pt_reason reason)
+{
+	return !skb->ingress_ifindex && (self.session || reason == PT_ALLOWED_ANSWER || is_opener(skb));
+}
+
+static __always_inline int classify(struct __sk_buff *skb, int egress)
+{
+	struct segment segment;
+	enum pt_reason reason;
+
+	if (unlikely(!read_segment(skb, &self, egress, &segment)))
+		return examine(skb, egress);
+	reason = glance(&self, egress, &segment);
+	if (unlikely(!is_allowed(reason) || (egress && !may_send(skb, reason))))
+		return examine(skb, egress);
+	count(place_of(egress), reason, skb->len);
+	return PT_NEXT;
 }
 
 SEC("tc")

@@ -42,15 +42,20 @@ static __noinline long load(struct __sk_buff *skb, __u32 offset, void *to, __u32
 	return bpf_skb_load_bytes_relative(skb, offset, to, length, BPF_HDR_START_NET);
 }
 
+typedef __u32 __attribute__((may_alias)) word;
+
 /* The same for what most packets have where the program can see it, behind a link header of so many bytes: it saves a
- * call. */
+ * call. By words, for a compiler that is told nothing of the alignment reads bytes; lengths are multiples of 4. */
 static __always_inline long load_near(struct __sk_buff *skb, __u32 link, __u32 offset, void *to, __u32 length)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end, *from = data + link + offset;
+	__u32 place;
 
 	if (from + length > end)
 		return load(skb, offset, to, length);
-	__builtin_memcpy(to, from, length);
+#pragma unroll
+	for (place = 0; place < length / sizeof(word); place++)
+		((word *)to)[place] = ((const word *)from)[place];
 	return 0;
 }
 

@@ -210,10 +210,10 @@ static __always_inline __u32 find_class(const struct moment *moment, __u32 slot,
 	for (place = 0; place < PT_BUCKET_ENTRIES; place++) {
 		__u64 entry = bucket->entries[place];
 
-		if (!entry)
-			return 0;
 		if (entry >> 16 == key)
 			return entry & 0xffff;
+		if (!entry)
+			return 0;
 	}
 	return 0;
 }

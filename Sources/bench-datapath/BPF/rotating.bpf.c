@@ -14,26 +14,25 @@ __u32 turn;
 __u64 seen;
 
 /* The mark says among how many peers. A stride that is prime visits all of them, far from each other. */
-static __always_inline void rotate(struct flow *flow, __u32 peers)
+static __always_inline void rotate(struct segment *segment, __u32 peers)
 {
 	__u32 number = turn++;
 
 	if (!peers)
 		return;
-	flow->source_address[0] = bpf_htonl(self.v4_base + PT_FIRST_OFFSET + number * 7919u % peers);
-	flow->destination_port = PT_FIRST_PORT + number % PT_PORTS;
+	segment->far = PT_FIRST_OFFSET + number * 7919u % peers;
+	segment->destination_port = PT_FIRST_PORT + number % PT_PORTS;
 }
 
 static __always_inline int only_parse(struct __sk_buff *skb)
 {
-	struct judged it = { .egress = 0 };
-	enum pt_reason reason = parse(skb, self.link_bytes, &it.at, &it.flow);
+	struct segment segment;
 
-	if (reason != PT_ALLOWED)
+	if (!read_segment(skb, &self, 0, &segment))
 		return PT_DROP;
-	rotate(&it.flow, skb->mark);
+	rotate(&segment, skb->mark);
 	/* Or the compiler would leave out what nobody asks for. */
-	seen += it.flow.source_address[0] + it.flow.destination_port + it.flow.tcp_flags + it.flow.destination_address[0];
+	seen += segment.near + segment.far + segment.source_port + segment.destination_port + segment.flags;
 	return PT_NEXT;
 }
 
@@ -50,18 +49,23 @@ int parsing_again(struct __sk_buff *skb)
 	return only_parse(skb);
 }
 
+/* What the hook alone takes. */
+SEC("tc")
+int empty(struct __sk_buff *skb)
+{
+	return PT_NEXT;
+}
+
 SEC("tc")
 int rotating(struct __sk_buff *skb)
 {
-	struct judged it = { .egress = 0 };
+	struct segment segment;
 	enum pt_reason reason;
 
-	it.moment = this_moment(self.patience);
-	reason = parse(skb, self.link_bytes, &it.at, &it.flow);
-	if (reason == PT_ALLOWED) {
-		rotate(&it.flow, skb->mark);
-		reason = judge(skb, &it, 0);
-	}
-	report(&it, 0, reason, skb->len);
+	if (!read_segment(skb, &self, 0, &segment))
+		return PT_DROP;
+	rotate(&segment, skb->mark);
+	reason = glance(&self, 0, &segment);
+	count(place_of(0), reason, skb->len);
 	return is_allowed(reason) ? PT_NEXT : PT_DROP;
 }
