@@ -6,8 +6,11 @@ extension PolicySnapshot {
     /// let everything through.
     package func check() throws(AuthorizationError) {
         var problems: [AuthorizationError.Problem] = []
+        let invalid = invalidPolicies(among: policies)
         for policy in policies.policies {
-            guard let reference = references[policy.id], let problem = problem(with: policy) else { continue }
+            // What is known of the mesh makes the better sentence.
+            guard let reference = references[policy.id], let problem = problem(with: policy) ?? invalid[policy.id]
+            else { continue }
             problems.append(
                 AuthorizationError.Problem(
                     document: reference.document, line: problem.range?.start.line ?? reference.line,
@@ -25,13 +28,24 @@ extension PolicySnapshot {
 
     private func problem(withScopeOf policy: Policy) -> String? {
         if let unknown = policy.annotations.first(where: { $0.key != "id" }) {
-            return "there is no annotation `@\(unknown.key)` here, only `@id`"
+            return Self.problem(withAnnotation: unknown.key, of: policy.effect)
         }
         return policy.scope.types.lazy.compactMap(problem(withType:)).first
             ?? policy.scope.entities.lazy.compactMap(problem(with:)).first
             ?? problem(withAction: policy.scope.action)
             ?? policy.scope.principal.problem(as: "principal", type: MeshSchema.agent, group: MeshSchema.group)
             ?? policy.scope.resource.problem(as: "resource", type: MeshSchema.service, group: MeshSchema.tag)
+    }
+
+    /// Annotations that let a forbid through in part. To tools that do not know them such a policy is stricter; on a
+    /// permit they would read it as looser than it is meant.
+    private static let softening: Set<String> = ["mask", "rate", "observe"]
+
+    private static func problem(withAnnotation key: String, of effect: Effect) -> String {
+        guard softening.contains(key) else { return "there is no annotation `@\(key)` here, only `@id`" }
+        return effect == .permit
+            ? "`@\(key)` may only soften a `forbid`: whoever does not know it would let this permit do more"
+            : "nothing here does what `@\(key)` says: packets pass or do not"
     }
 
     func problem(withType type: EntityType) -> String? {

@@ -79,4 +79,16 @@ fact "a template is linked" exits 0 policy link -p "$work/t.cedar" -k "$work/lin
     --arguments '{"?principal": "User::\"ann\""}'
 fact "and what is linked decides" prints 0 $'\nALLOW' policy authorize -p "$work/t.cedar" -k "$work/links.json" "${ask[@]:2}" \
     --resource 'Doc::"open"'
+
+echo "# tests"
+examples=config/examples
+policy schema --part $examples/orders_db.cedarschema >"$work/mesh.cedarschema"
+fact "the cases of an example hold" exits 0 policy test -p $examples/rows.cedar --tests $examples/rows.tests.json \
+    -s "$work/mesh.cedarschema" --entities $examples/entities.json
+sed 's/1000 \&\&/2000 \&\&/' $examples/rows.cedar >"$work/looser.cedar"
+fact "a looser policy fails them" exits 1 policy test -p "$work/looser.cedar" --tests $examples/rows.tests.json \
+    -s "$work/mesh.cedarschema" --entities $examples/entities.json
+fact "and is told apart by an example, with exit code 3" exits 3 policy diff $examples/rows.cedar "$work/looser.cedar" \
+    -s "$work/mesh.cedarschema" --entities $examples/entities.json --fail-on-change
+fact "that is newly allowed" grep -qF 'deny -> allow by `reports-in-pieces`' "$work/out"
 all_facts_hold

@@ -18,7 +18,7 @@ struct PolicyCommand: AsyncParsableCommand {
                 name: "Policies in files",
                 subcommands: [
                     Authorize.self, Evaluate.self, Validate.self, CheckParse.self, Format.self, TranslatePolicy.self,
-                    TranslateSchema.self, Link.self, Partial.self,
+                    TranslateSchema.self, Link.self, Partial.self, Test.self, Diff.self, SchemaOfMesh.self,
                 ]),
         ])
 
