@@ -132,6 +132,7 @@ let package = Package(
             plugins: ["EmbedBPF"]),
         .executableTarget(
             name: "bench-map", dependencies: ["PosternCoordinator", "CoordinationAPI", "Mesh"], swiftSettings: strict),
+        .executableTarget(name: "bench-policy", dependencies: ["Cedar"], swiftSettings: strict),
         .executableTarget(name: "bench-wireguard", dependencies: ["WireGuard", "Mesh"], swiftSettings: strict),
 
         // Building: eBPF C to bytes in Swift.

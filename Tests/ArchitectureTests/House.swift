@@ -83,6 +83,7 @@ struct House {
         Room(
             "bench-map", ours: ["PosternCoordinator", "CoordinationAPI", "Mesh"], libraries: linux,
             "a bench measures what the service runs, without its sockets"),
+        Room("bench-policy", ours: ["Cedar"], libraries: linux, "a decision is measured where it is made"),
         Room(
             "bench-wireguard", ours: ["WireGuard", "Mesh"], libraries: linux,
             "a device is asked of as the daemon asks"),

@@ -67,6 +67,9 @@ extension IndexedAuthorizer {
     /// Decides, and keeps what explains the decision.
     public func decide(_ request: Request) -> Answer { state.decide(request) }
 
+    /// Decides each of many requests, all by the same policies and entities.
+    public func decide(_ requests: [Request]) -> [Answer] { requests.map(state.decide) }
+
     /// The policies whose scope matches, in their order.
     public func candidates(for request: Request) -> [Policy] {
         state.candidates(Frame(request, in: state.entities)).map(\.policy)
