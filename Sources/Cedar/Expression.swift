@@ -59,8 +59,13 @@ public final class Expression: Sendable {
 
     public init(_ kind: Kind, range: SourceRange? = nil) {
         (self.kind, self.range) = (kind, range)
-        depth = 1 + (kind.children.map(\.depth).max() ?? 0)
-        usesContext = kind == .variable(.context) || kind.children.contains(where: \.usesContext)
+        var deepest = 0
+        var usesContext = if case .variable(.context) = kind { true } else { false }
+        kind.forEachChild { child in
+            deepest = max(deepest, child.depth)
+            usesContext = usesContext || child.usesContext
+        }
+        (depth, self.usesContext) = (1 + deepest, usesContext)
         constant = kind.constant
     }
 }
@@ -76,16 +81,29 @@ extension Expression: Hashable {
 extension Expression.Kind {
     /// The expressions directly below, in the order of the text.
     public var children: [Expression] {
+        var children: [Expression] = []
+        forEachChild { children.append($0) }
+        return children
+    }
+
+    func forEachChild(_ body: (Expression) -> Void) {
         switch self {
-        case .literal, .variable: []
-        case .not(let operand), .negate(let operand), .isEmpty(let operand): [operand]
-        case .attribute(let operand, _), .has(let operand, _), .like(let operand, _): [operand]
-        case .and(let left, let right), .or(let left, let right), .binary(_, let left, let right): [left, right]
-        case .conditional(let test, let yes, let no): [test, yes, no]
-        case .isType(let operand, _, let group): [operand] + (group.map { [$0] } ?? [])
-        case .set(let members): members
-        case .record(let fields): fields.map(\.value)
-        case .call(_, let arguments): arguments
+        case .literal, .variable: break
+        case .not(let operand), .negate(let operand), .isEmpty(let operand): body(operand)
+        case .attribute(let operand, _), .has(let operand, _), .like(let operand, _): body(operand)
+        case .and(let left, let right), .or(let left, let right), .binary(_, let left, let right):
+            body(left)
+            body(right)
+        case .conditional(let test, let yes, let no):
+            body(test)
+            body(yes)
+            body(no)
+        case .isType(let operand, _, let group):
+            body(operand)
+            if let group { body(group) }
+        case .set(let members): members.forEach(body)
+        case .record(let fields): for field in fields { body(field.value) }
+        case .call(_, let arguments): arguments.forEach(body)
         }
     }
 

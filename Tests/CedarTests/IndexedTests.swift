@@ -4,7 +4,7 @@ import Testing
 
 /// The indexed authorizer beside the one that reads every policy and walks its tree.
 @Suite struct IndexedTests {
-    @Test(arguments: 0..<150)
+    @Test(arguments: 0..<60)
     func `it answers as reading every policy does`(seed: Int) throws {
         var world = World(seed: UInt64(seed))
         var conditions = RandomCondition(seed: UInt64(seed), entities: world.agents + world.groups)
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 0..<300)
+    @Test(arguments: 0..<120)
     func `a condition that makes no sense ends as its tree does`(seed: Int) throws {
         var expressions = RandomExpression(seed: UInt64(seed))
         var world = World(seed: UInt64(seed))
@@ -37,7 +37,7 @@ import Testing
                 == Authorizer(policies: set, entities: entities).authorize(request))
     }
 
-    @Test(arguments: 0..<40)
+    @Test(arguments: 0..<20)
     func `changes one by one end where a fresh start does, and copies stay as they were`(seed: Int) throws {
         var world = World(seed: UInt64(seed))
         var conditions = RandomCondition(seed: UInt64(seed), entities: world.agents + world.groups)

@@ -2,9 +2,9 @@
 ///
 /// What else can be said of it is worked out when it is asked for, over the policies and entities that it was made of.
 public struct Answer: Sendable {
-    public let decision: Response.Decision
+    public internal(set) var decision: Response.Decision
     public let request: Request
-    let records: [Record]
+    var records: [Record]
     let state: IndexedAuthorizer.State
 
     /// How a policy ended, whose scope matches.

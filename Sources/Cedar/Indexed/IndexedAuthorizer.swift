@@ -72,36 +72,10 @@ extension IndexedAuthorizer {
 
     /// The policies whose scope matches, in their order.
     public func candidates(for request: Request) -> [Policy] {
-        state.candidates(Frame(request, in: state.entities)).map(\.policy)
+        state.decide(request).records.map(\.policy.policy)
     }
 }
 
 extension IndexedAuthorizer.State {
-    func decide(_ request: Request) -> Answer {
-        let runner = Runner(frame: Frame(request, in: entities), entities: entities)
-        var records: [Answer.Record] = []
-        var (isPermitted, isForbidden) = (false, false)
-        for policy in candidates(runner.frame) {
-            let end = runner.run(policy.program)
-            records.append(Answer.Record(policy: policy, end: end))
-            guard end == .holds else { continue }
-            if policy.policy.effect == .permit { isPermitted = true } else { isForbidden = true }
-        }
-        return Answer(
-            decision: isPermitted && !isForbidden ? .allow : .deny, request: request, records: records, state: self)
-    }
-
-    fileprivate func candidates(_ frame: Frame) -> [IndexedPolicy] {
-        let numbers = policies.index.candidates(
-            principal: frame.principal.anchors, action: frame.action.anchors, resource: frame.resource.anchors)
-        var found: [IndexedPolicy] = []
-        found.reserveCapacity(numbers.count)
-        for number in numbers {
-            guard let policy = policies[number] else { continue }
-            if let type = policy.scope.principalType, type != frame.request.principal.type { continue }
-            if let type = policy.scope.resourceType, type != frame.request.resource.type { continue }
-            found.append(policy)
-        }
-        return found
-    }
+    func decide(_ request: Request) -> Answer { Runner(request, self).decide() }
 }

@@ -12,6 +12,11 @@ struct IndexedPolicies: Sendable {
 
     subscript(id: Policy.ID) -> IndexedPolicy? { find(id).flatMap { places[$0.place] } }
 
+    /// In their order.
+    var all: [IndexedPolicy] {
+        (0..<places.count).compactMap { places[$0] }.sorted { $0.number < $1.number }
+    }
+
     /// There is none of that id.
     mutating func insert(_ policy: Policy, _ entities: inout Entities) {
         let place = free.popLast() ?? places.count
@@ -60,6 +65,7 @@ struct IndexedPolicies: Sendable {
 /// A policy made ready.
 final class IndexedPolicy: Sendable {
     let policy: Policy
+    let effect: Effect
     let number: PolicyNumber
     let scope: IndexedScope
     let program: Program
@@ -80,6 +86,6 @@ final class IndexedPolicy: Sendable {
             }
         }
         program = Program(policy.conditions, Compiler(entities: entities))
-        (self.policy, self.number, self.mentions) = (policy, number, mentions)
+        (self.policy, effect, self.number, self.mentions) = (policy, policy.effect, number, mentions)
     }
 }

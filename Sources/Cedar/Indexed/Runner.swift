@@ -1,7 +1,47 @@
 /// Runs programs for one request. What they come to is what the `Evaluator` says; why one fails, only that tells.
-struct Runner {
-    let frame: Frame
-    let entities: Entities
+///
+/// Not copied, as it holds the answer that it makes.
+struct Runner: ~Copyable {
+    private(set) var answer: Answer
+    let principal: Party
+    let action: Party
+    let resource: Party
+
+    init(_ request: Request, _ state: IndexedAuthorizer.State) {
+        principal = Party(request.principal, in: state.entities)
+        action = Party(request.action, in: state.entities)
+        resource = Party(request.resource, in: state.entities)
+        answer = Answer(decision: .deny, request: request, records: [], state: state)
+    }
+
+    private var entities: Entities {
+        _read { yield answer.state.entities }
+    }
+
+    /// Asks every policy that may match, and decides.
+    consuming func decide() -> Answer {
+        let state = answer.state
+        let candidates = state.policies.index.candidates(
+            principal: principal.row.anchors, action: action.row.anchors, resource: resource.row.anchors)
+        if candidates.count > 0 { answer.records.reserveCapacity(candidates.count) }
+        var (isPermitted, isForbidden) = (false, false)
+        for place in 0..<candidates.count {
+            guard let policy = state.policies[candidates[place]], matches(policy.scope) else { continue }
+            let end = run(policy.program)
+            answer.records.append(Answer.Record(policy: policy, end: end))
+            guard end == .holds else { continue }
+            if policy.effect == .permit { isPermitted = true } else { isForbidden = true }
+        }
+        if isPermitted && !isForbidden { answer.decision = .allow }
+        return answer
+    }
+
+    /// Whether the types are those that the scope of a candidate asks for.
+    func matches(_ scope: IndexedScope) -> Bool {
+        if let type = scope.principalType, type != principal.row.uid.type { return false }
+        if let type = scope.resourceType, type != resource.row.uid.type { return false }
+        return true
+    }
 
     /// What a condition comes to.
     enum Truth { case yes, no, failed }
@@ -14,8 +54,9 @@ struct Runner {
         case failed
     }
 
-    func run(_ program: Program) -> End {
-        for (number, clause) in program.clauses.enumerated() {
+    private func run(_ program: Program) -> End {
+        for number in program.clauses.indices {
+            let clause = program.clauses[number]
             switch truth(clause.root, program) {
             case .failed: return .failed
             case .yes where clause.kind == .unless, .no where clause.kind == .when: return .clause(number)
@@ -72,13 +113,13 @@ struct Runner {
     private func operand(_ index: Program.NodeIndex, _ program: Program) -> Operand {
         switch program.nodes[Int(index)] {
         case .constant(let number): return program.constants[Int(number)]
-        case .principal: return frame.principal.operand
-        case .action: return frame.action.operand
-        case .resource: return frame.resource.operand
-        case .attribute(let operand, let name):
-            return attribute(program.names[Int(name)], of: self.operand(operand, program))
+        case .principal: return principal.operand
+        case .action: return action.operand
+        case .resource: return resource.operand
+        case .attribute(let operand, let name): return attribute(program.names[Int(name)], of: operand, program)
         case .contextAttribute(let name):
-            return frame.request.context.attributes[program.names[Int(name)].text].map(entities.operand) ?? .failed
+            guard let value = answer.request.context.attributes[program.names[Int(name)].text] else { return .failed }
+            return entities.operand(value)
         case .conditional(let test, let yes, let no):
             switch truth(test, program) {
             case .yes: return operand(yes, program)
@@ -157,11 +198,7 @@ extension Runner {
         // What has no number belongs to nothing but itself.
         case (.entity, .other(.entity)), (.other(.entity), .entity): .no
         case (.other(.entity(let member)), .other(.entity(let group))): Truth(member == group)
-        default:
-            result { entities throws(EvaluationError) in
-                guard let member = entities.value(member), let group = entities.value(group) else { return nil }
-                return .bool(try Operations.contains(member, in: group, entities))
-            }.truth
+        default: binary(.in, member, group).truth
         }
     }
 
@@ -190,57 +227,56 @@ extension Runner {
     }
 
     private func binary(_ operation: Expression.BinaryOperator, _ left: Operand, _ right: Operand) -> Operand {
-        result { entities throws(EvaluationError) in
-            guard let left = entities.value(left), let right = entities.value(right) else { return nil }
-            return try Operations.binary(operation, left, right, in: entities)
-        }
+        guard let left = entities.value(left), let right = entities.value(right) else { return .failed }
+        let result = try? Operations.binary(operation, left, right, in: entities)
+        return operand(result)
     }
 
     private func call(_ function: ExtensionFunction, _ argument: Operand) -> Operand {
-        result { entities throws(EvaluationError) in
-            guard let argument = entities.value(argument) else { return nil }
-            return try function([argument])
-        }
+        if function == .toTime, case .other(.datetime(let moment)) = argument { return .other(.duration(moment.time)) }
+        guard let argument = entities.value(argument) else { return .failed }
+        return operand(try? function([argument]))
     }
 
     private func call(_ function: ExtensionFunction, _ first: Operand, _ second: Operand) -> Operand {
         if function == .isInRange, case .other(.ip(let address)) = first, case .other(.ip(let range)) = second {
             return .bool(address.isInRange(range))
         }
-        return result { entities throws(EvaluationError) in
-            guard let first = entities.value(first), let second = entities.value(second) else { return nil }
-            return try function([first, second])
-        }
+        guard let first = entities.value(first), let second = entities.value(second) else { return .failed }
+        return operand(try? function([first, second]))
     }
 
     private func evaluate(_ expression: Expression) -> Operand {
-        result { entities throws(EvaluationError) in
-            try Evaluator(request: frame.request, entities: entities).value(of: expression)
-        }
+        operand(try? Evaluator(request: answer.request, entities: entities).value(of: expression))
     }
 
-    private func result(_ body: (Entities) throws(EvaluationError) -> Value?) -> Operand {
-        do throws(EvaluationError) { return try body(entities).map(entities.operand) ?? .failed } catch {
-            return .failed
-        }
+    private func operand(_ value: Value?) -> Operand {
+        guard let value else { return .failed }
+        return entities.operand(value)
     }
 }
 
 // MARK: - Attributes
 
 extension Runner {
-    private func attribute(_ name: AttributeName, of operand: Operand) -> Operand {
-        switch operand {
-        case .entity(let handle): entities.row(handle).value(name) ?? .failed
-        case .other(.record(let fields)): fields[name.text].map(entities.operand) ?? .failed
-        default: .failed
+    private func attribute(_ name: AttributeName, of index: Program.NodeIndex, _ program: Program) -> Operand {
+        switch program.nodes[Int(index)] {
+        case .principal: return principal.row.value(name) ?? .failed
+        case .resource: return resource.row.value(name) ?? .failed
+        default: break
+        }
+        switch operand(index, program) {
+        case .entity(let handle): return entities.row(handle).value(name) ?? .failed
+        case .other(.record(let fields)):
+            guard let value = fields[name.text] else { return .failed }
+            return entities.operand(value)
+        default: return .failed
         }
     }
 
     private func contextHas(_ path: Range<UInt32>, _ program: Program) -> Truth {
-        let context = frame.request.context
-        guard let first = context.attributes[program.names[Int(path.lowerBound)].text] else {
-            return context.isPartial ? .failed : .no
+        guard let first = answer.request.context.attributes[program.names[Int(path.lowerBound)].text] else {
+            return answer.request.context.isPartial ? .failed : .no
         }
         return path.count == 1 ? .yes : has(entities.operand(first), path.dropFirst(), program)
     }

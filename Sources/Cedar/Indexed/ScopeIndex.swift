@@ -43,48 +43,38 @@ struct ScopeIndex: Sendable {
         if isEmpty { self[keyPath: table].remove(key) }
     }
 
-    /// Each policy that may match once, in their order. Where a scope asks for a type, whether it is that one is still
-    /// to be asked.
-    func candidates(principal: [Anchor], action: [Anchor], resource: [Anchor]) -> [PolicyNumber] {
-        var found: [PolicyNumber] = []
+    /// The policies that may match. Where a scope asks for a type, whether it is that one is still to be asked.
+    func candidates(principal: [Anchor], action: [Anchor], resource: [Anchor]) -> Candidates {
+        var found = Candidates()
         for anchor in principal {
-            let list = byPrincipal[UInt64(anchor.code)]
-            if list.isEmpty { continue }
-            if list.count <= max(Self.short, resource.count) {
-                for filed in list where resource.fulfil(filed.resource) && action.fulfil(filed.action) {
-                    found.append(filed.policy)
+            guard let place = byPrincipal.place(of: UInt64(anchor.code)) else { continue }
+            guard byPrincipal[place].count > max(Self.short, resource.count) else {
+                for filed in byPrincipal[place] where resource.fulfil(filed.resource) && action.fulfil(filed.action) {
+                    found.insert(filed.policy)
                 }
-            } else {
-                for other in resource { collect(byPair[Self.pair(anchor, other)], action, &found) }
+                continue
+            }
+            for other in resource {
+                guard let place = byPair.place(of: Self.pair(anchor, other)) else { continue }
+                Self.collect(byPair[place], action, &found)
             }
         }
-        if found.count > 1 { Self.sort(&found) }
+        found.finish()
         return found
     }
 
-    private func collect(_ list: [Filed], _ actions: [Anchor], _ found: inout [PolicyNumber]) {
-        if list.count <= max(Self.short, actions.count) {
-            for filed in list where actions.fulfil(filed.action) { found.append(filed.policy) }
+    private static func collect(_ list: [Filed], _ actions: [Anchor], _ found: inout Candidates) {
+        if list.count <= max(short, actions.count) {
+            for filed in list where actions.fulfil(filed.action) { found.insert(filed.policy) }
             return
         }
         for action in actions {
-            var place = Self.first(action, in: list)
+            var place = first(action, in: list)
             while place < list.count, list[place].action == action {
-                found.append(list[place].policy)
+                found.insert(list[place].policy)
                 place += 1
             }
         }
-    }
-
-    /// A policy for several actions may be found under more than one.
-    private static func sort(_ found: inout [PolicyNumber]) {
-        found.sort()
-        var last = 0
-        for place in 1..<found.count where found[place] != found[last] {
-            last += 1
-            found[last] = found[place]
-        }
-        found.removeLast(found.count - last - 1)
     }
 
     /// The first place at which the action stands or would stand.
@@ -99,6 +89,46 @@ struct ScopeIndex: Sendable {
 
     private static func pair(_ principal: Anchor, _ resource: Anchor) -> UInt64 {
         UInt64(principal.code) << 32 | UInt64(resource.code)
+    }
+}
+
+/// Policies, each once and in their order. The usual few of them need no memory of their own.
+struct Candidates {
+    private var few: [8 of PolicyNumber] = .init(repeating: PolicyNumber(order: 0, place: 0))
+    private var many: [PolicyNumber] = []
+    private(set) var count = 0
+
+    subscript(place: Int) -> PolicyNumber { many.isEmpty ? few[place] : many[place] }
+
+    mutating func insert(_ number: PolicyNumber) {
+        guard many.isEmpty else { return many.append(number) }
+        var place = count
+        while place > 0, number < few[place - 1] { place -= 1 }
+        // A policy for several actions may be found under more than one.
+        if place > 0, few[place - 1] == number { return }
+        guard count < few.count else {
+            for place in few.indices { many.append(few[place]) }
+            return many.append(number)
+        }
+        var free = count
+        while free > place {
+            few[free] = few[free - 1]
+            free -= 1
+        }
+        few[place] = number
+        count += 1
+    }
+
+    /// To be called once, behind the last.
+    mutating func finish() {
+        guard !many.isEmpty else { return }
+        many.sort()
+        var last = 0
+        for place in many.indices where many[place] != many[last] {
+            last += 1
+            many[last] = many[place]
+        }
+        count = last + 1
     }
 }
 

@@ -8,6 +8,9 @@ public struct PartialAuthorizer: Sendable {
     public let principal: EntityType
     public let resource: EntityType
     private let prepared: [PreparedPolicy]
+    /// Places of the policies for one principal or for a group of them; nil for those of any.
+    private let byPrincipal: [EntityUID?: [Int]]
+    private let byResource: [EntityUID?: [Int]]
 
     /// - Throws: if the policies are not valid, or the action does not apply to the types.
     public init(
@@ -31,18 +34,36 @@ public struct PartialAuthorizer: Sendable {
         }
         guard errors.isEmpty else { throw .invalidPolicies(errors) }
         self.prepared = prepared
+        byPrincipal = Dictionary(grouping: prepared.indices) { prepared[$0].policy.scope.principal.anchor }
+        byResource = Dictionary(grouping: prepared.indices) { prepared[$0].policy.scope.resource.anchor }
+    }
+
+    /// The policies whose scope may match what is known, in their order.
+    private func candidates(_ principal: EntityUID?, _ resource: EntityUID?, in entities: Entities) -> [Int] {
+        func places(_ uid: EntityUID, _ filed: [EntityUID?: [Int]]) -> [Int] {
+            var found = (filed[nil] ?? []) + (filed[uid] ?? [])
+            for group in entities.ancestors(of: uid) { found += filed[group] ?? [] }
+            return found.sorted()
+        }
+        // The evaluator asks the rest, so one of the two is enough.
+        if let principal { return places(principal, byPrincipal) }
+        if let resource { return places(resource, byResource) }
+        return Array(prepared.indices)
     }
 
     /// - Parameter entities: all there are; only of the unknown principal and resource nothing is asked.
     public func authorize(_ request: PartialRequest, in entities: Entities) -> PartialResponse {
+        let known = (
+            principal: request.principal.map { EntityUID(type: principal, id: $0) },
+            resource: request.resource.map { EntityUID(type: resource, id: $0) }
+        )
         let evaluator = PartialEvaluator(
-            schema: schema, entities: entities, context: request.context,
-            principal: request.principal.map { EntityUID(type: principal, id: $0) }, principalType: principal,
-            action: action, resource: request.resource.map { EntityUID(type: resource, id: $0) },
-            resourceType: resource)
+            schema: schema, entities: entities, context: request.context, principal: known.principal,
+            principalType: principal, action: action, resource: known.resource, resourceType: resource)
         var (matching, failing): ([Policy], [Policy]) = ([], [])
         var (residuals, origins): ([Policy], [Policy]) = ([], [])
-        for prepared in prepared {
+        for place in candidates(known.principal, known.resource, in: entities) {
+            let prepared = prepared[place]
             switch evaluator.outcome(of: prepared) {
             case .value(.bool(true)): matching.append(prepared.policy)
             case .value: break
@@ -65,6 +86,15 @@ public struct PartialAuthorizer: Sendable {
 struct PreparedPolicy: Sendable {
     let policy: Policy
     let condition: TypedExpression
+    /// What the scope asks of a principal that is not known, but for its type; nil if nothing.
+    let principalQuestion: Expression?
+    let resourceQuestion: Expression?
+
+    init(policy: Policy, condition: TypedExpression) {
+        (self.policy, self.condition) = (policy, condition)
+        principalQuestion = policy.scope.principal.question(of: .principal)
+        resourceQuestion = policy.scope.resource.question(of: .resource)
+    }
 }
 
 extension ActionConstraint {
@@ -79,6 +109,14 @@ extension ActionConstraint {
 }
 
 extension EntityConstraint {
+    /// The entity or group that it asks for, if any.
+    fileprivate var anchor: EntityUID? {
+        switch self {
+        case .any, .isType: nil
+        case .equal(let entity), .within(let entity), .isTypeWithin(_, let entity): entity
+        }
+    }
+
     fileprivate func mayMatch(_ type: EntityType, _ schema: Schema) -> Bool {
         switch self {
         case .any: true

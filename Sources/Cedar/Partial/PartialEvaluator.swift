@@ -19,20 +19,18 @@ struct PartialEvaluator {
     /// What a policy comes to; its action is known to match.
     func outcome(of prepared: PreparedPolicy) -> Outcome {
         let scope = prepared.policy.scope
-        let constraints = [
-            (scope.principal, principal, Expression.Variable.principal), (scope.resource, resource, .resource),
-        ]
-        var open: [Expression] = []
-        for (constraint, entity, variable) in constraints {
-            if let entity {
-                guard constraint.matches(entity, in: entities) else { return .value(.bool(false)) }
-            } else if let asked = constraint.question(of: variable) {
-                open.append(asked)
-            }
-        }
+        if let principal, !scope.principal.matches(principal, in: entities) { return .value(.bool(false)) }
+        if let resource, !scope.resource.matches(resource, in: entities) { return .value(.bool(false)) }
+        let questions = (
+            principal == nil ? prepared.principalQuestion : nil, resource == nil ? prepared.resourceQuestion : nil
+        )
         let condition = outcome(of: prepared.condition)
-        guard let first = open.first else { return condition }
-        let asked = open.dropFirst().reduce(first) { Expression(.and($0, $1)) }
+        let asked: Expression
+        switch questions {
+        case (nil, nil): return condition
+        case (let one?, nil), (nil, let one?): asked = one
+        case (let first?, let second?): asked = Expression(.and(first, second))
+        }
         switch condition {
         case .value(.bool(true)): return .residual(asked)
         case .value: return condition
@@ -71,7 +69,7 @@ struct PartialEvaluator {
 
 extension EntityConstraint {
     /// What is asked of a variable that is not known; nil if nothing. That its type fits is known.
-    fileprivate func question(of variable: Expression.Variable) -> Expression? {
+    func question(of variable: Expression.Variable) -> Expression? {
         let subject = Expression(.variable(variable))
         return switch self {
         case .any, .isType: nil
