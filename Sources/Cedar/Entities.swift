@@ -109,6 +109,8 @@ extension Entities {
     func row(_ handle: Handle) -> Row { slots[Int(handle)].row }
 
     /// The number of the name, if something mentions it.
+    // Inlined, as the three that decisions call are, because a call would count a reference to every part of us.
+    @inline(__always)
     func find(_ uid: EntityUID) -> Handle? {
         var key = fingerprint(of: uid)
         while true {
@@ -157,6 +159,7 @@ extension Entities {
     private func fingerprint(of uid: EntityUID) -> UInt64 { uid.fingerprint & mask }
 
     /// A value in the form that conditions compute with. A name that nothing else mentions has no number.
+    @inline(__always)
     func operand(_ value: Value) -> Operand {
         switch value {
         case .bool(let bool): .bool(bool)
@@ -167,6 +170,7 @@ extension Entities {
     }
 
     /// Nil where there is no value.
+    @inline(__always)
     func value(_ operand: Operand) -> Value? {
         switch operand {
         case .bool(let bool): .bool(bool)

@@ -36,7 +36,7 @@ struct Subject {
 
     func explanations() -> Samples {
         Samples(count: 10 * requests.count) { number in
-            consume(authorizer.decide(requests[number % requests.count]).response)
+            consume(authorizer.decide(requests[number % requests.count]).explanation.description)
         }
     }
 
