@@ -8,13 +8,15 @@ package struct AgentDefinition: Codable, Equatable, Sendable {
     /// The local users of those nodes that may launch it, beside root.
     package var users: Set<UInt32>
     package var disabled: Bool
+    /// What its sessions are given of the node, beside what all are.
+    package var provisions: Provisions
 
     package init(
         name: AgentName, owner: UserName, groups: Set<GroupName> = [], nodes: Set<NodeName> = [],
-        users: Set<UInt32> = [], disabled: Bool = false
+        users: Set<UInt32> = [], disabled: Bool = false, provisions: Provisions = .none
     ) {
         (self.name, self.owner, self.groups) = (name, owner, groups)
-        (self.nodes, self.users, self.disabled) = (nodes, users, disabled)
+        (self.nodes, self.users, self.disabled, self.provisions) = (nodes, users, disabled, provisions)
     }
 }
 
@@ -72,7 +74,18 @@ package struct PolicyDocument: Codable, Equatable, Sendable {
 // Sets are written in order, so that the same definition is always the same text.
 
 extension AgentDefinition {
-    private enum CodingKeys: CodingKey { case name, owner, groups, nodes, users, disabled }
+    private enum CodingKeys: CodingKey { case name, owner, groups, nodes, users, disabled, provisions }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(AgentName.self, forKey: .name)
+        owner = try container.decode(UserName.self, forKey: .owner)
+        groups = try container.decode(Set<GroupName>.self, forKey: .groups)
+        nodes = try container.decode(Set<NodeName>.self, forKey: .nodes)
+        users = try container.decode(Set<UInt32>.self, forKey: .users)
+        disabled = try container.decode(Bool.self, forKey: .disabled)
+        provisions = try container.decodeIfPresent(Provisions.self, forKey: .provisions) ?? .none
+    }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -82,6 +95,7 @@ extension AgentDefinition {
         try container.encode(nodes.sorted(), forKey: .nodes)
         try container.encode(users.sorted(), forKey: .users)
         try container.encode(disabled, forKey: .disabled)
+        if provisions != .none { try container.encode(provisions, forKey: .provisions) }
     }
 }
 

@@ -17,6 +17,7 @@ struct AgentCommand: AsyncParsableCommand {
 
                 Example:
                   postern agent create writer --owner ana --group finance --node node-a
+                  postern agent create browser --owner ana --node node-a --path /opt/chromium --allow-userns
                 """)
 
         @Argument(help: "The agent's name; `crew/writer` stands below `crew`.", transform: name)
@@ -36,11 +37,33 @@ struct AgentCommand: AsyncParsableCommand {
             help: ArgumentHelp("A user who may launch it there, beside root. May be given again.", valueName: "uid"))
         var uid: [UInt32] = []
 
+        @Option(
+            help: ArgumentHelp(
+                "A path of the node that its sessions may read, beside `/usr` and `/etc`. May be given again.",
+                valueName: "path"))
+        var path: [String] = []
+
+        @Option(
+            help: ArgumentHelp("A device of the node that they find in `/dev`. May be given again.", valueName: "path"))
+        var device: [String] = []
+
+        @Flag(
+            name: .customLong("allow-userns"),
+            help: "Its programs may make user namespaces, as browsers do for enclosures of their own.")
+        var userNamespaces = false
+
         @OptionGroup var admin: AdminOptions
+
+        private var provisions: Provisions {
+            Provisions(paths: Set(path), devices: Set(device), userNamespaces: userNamespaces)
+        }
+
+        func validate() throws { if let problem = provisions.problem { throw ValidationError(problem) } }
 
         func run() async throws {
             let definition = AgentDefinition(
-                name: agent, owner: owner, groups: Set(group), nodes: Set(node), users: Set(uid))
+                name: agent, owner: owner, groups: Set(group), nodes: Set(node), users: Set(uid),
+                provisions: provisions)
             try await change([.agent(definition)], as: admin, done: "agent `\(agent)` is defined")
             if node.isEmpty { Terminal.current.complain("no node may launch it yet: name one by --node") }
         }

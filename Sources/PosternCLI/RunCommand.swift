@@ -55,6 +55,7 @@ struct RunCommand: AsyncParsableCommand {
             agent: agent, command: command, environment: ProcessInfo.processInfo.environment,
             directory: FileManager.default.currentDirectoryPath, user: try user.map(Self.userID), asRoot: asRoot,
             terminal: relay.terminal)
+        if let warning = LaterRun.warning(in: request.directory) { Terminal.current.complain(warning) }
         let signals = try SignalQueue()
         var conversation = try RunConversation(path: socket.path, relay: relay)
         throw try conversation.run(request, signals: signals)

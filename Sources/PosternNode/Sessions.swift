@@ -134,6 +134,7 @@ extension Node {
     private struct RunAs {
         let uid: UInt32
         let gid: UInt32
+        var provisions = Provisions.none
     }
 
     private func admit(
@@ -167,7 +168,9 @@ extension Node {
                 "the user with the id \(caller.uid) may not launch agent `\(agent.name)`: an admin says who may with "
                     + "`postern agent create \(agent.name) … --uid \(caller.uid)`")
         }
-        return try identity(wanted: request.user, caller: caller)
+        var runAs = try identity(wanted: request.user, caller: caller)
+        runAs.provisions = agent.provisions
+        return runAs
     }
 
     private func identity(wanted: UInt32?, caller: Caller) throws(NodeError) -> RunAs {
@@ -290,8 +293,10 @@ extension Node {
             environment: EnvironmentFilter.allowed(request.environment), workingDirectory: request.directory,
             hosts: hosts(), uid: identity.uid, gid: identity.gid,
             hostName: String(session.local.agent.rawValue.replacing("/", with: "-").prefix(63)),
-            timeToLive: left, hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"], asRoot: request.asRoot,
-            terminal: request.terminal)
+            timeToLive: left, readOnlyPaths: identity.provisions.paths.sorted(),
+            hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"],
+            devices: identity.provisions.devices.sorted(), asRoot: request.asRoot,
+            userNamespaces: identity.provisions.userNamespaces, terminal: request.terminal)
     }
 
     private func follow(

@@ -35,11 +35,14 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
     package let readOnlyPaths: [String]
     /// Never shown, neither as working directory nor as a read-only path: the daemon's own state.
     package let hiddenPaths: [String]
+    /// Character devices below `/dev`, beside the harmless ones that every session has.
+    package let devices: [String]
 
     package init(
         session: SessionID, command: [String], environment: [String: String], workingDirectory: String,
         hosts: [HostsEntry], uid: UInt32, gid: UInt32, hostName: String, timeToLive: Duration,
-        readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"], asRoot: Bool = false,
+        readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"], devices: [String] = [],
+        asRoot: Bool = false,
         userNamespaces: Bool = false, terminal: TerminalSize? = nil
     ) throws(SandboxError) {
         self.session = session
@@ -50,7 +53,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         (self.uid, self.gid) = (uid, gid)
         self.hostName = hostName
         self.timeToLive = timeToLive
-        (self.readOnlyPaths, self.hiddenPaths) = (readOnlyPaths, hiddenPaths)
+        (self.readOnlyPaths, self.hiddenPaths, self.devices) = (readOnlyPaths, hiddenPaths, devices)
         (self.asRoot, self.userNamespaces, self.terminal) = (asRoot, userNamespaces, terminal)
         try check()
     }
@@ -93,7 +96,7 @@ extension EnclosureSpecification {
     private func check() throws(SandboxError) {
         try checkIdentity()
         try checkCommand()
-        for path in [workingDirectory] + readOnlyPaths + hiddenPaths { try Self.checkPath(path) }
+        for path in [workingDirectory] + readOnlyPaths + hiddenPaths + devices { try Self.checkPath(path) }
         for entry in hosts { try Self.checkHosts(entry) }
         guard timeToLive > .zero, timeToLive <= Self.longestLife else {
             throw SandboxError(.specification, "a session lives longer than nothing and at most 31 days")

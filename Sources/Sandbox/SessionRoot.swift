@@ -96,6 +96,7 @@ struct SessionRoot {
             try makeFile("/dev/" + name)
             try bind(open("/dev/" + name), "/dev/" + name, PT_MOUNT_NO_SUID.rawValue | PT_MOUNT_NO_EXECUTE.rawValue)
         }
+        for path in specification.devices.sorted() { try makeDevice(path) }
         for (name, target) in [
             ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
             ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
@@ -107,6 +108,26 @@ struct SessionRoot {
         try fresh("devpts", "/dev/pts", pseudo, "newinstance,ptmxmode=0666,mode=0600")
         try restrict("/dev", PT_MOUNT_READ_ONLY.rawValue)
     }
+
+    /// One that the agent's definition names. A disk would be the machine's files, and a terminal somebody's.
+    private func makeDevice(_ path: String) throws(SandboxError) {
+        guard path.hasPrefix("/dev/") else {
+            throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: it is no device below `/dev`")
+        }
+        let device = try open(path, withLinks: false)
+        guard case .characterDevice(let major, _) = FileKind(descriptor: device.number) else {
+            throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: it is not a character device")
+        }
+        guard !Self.terminals.contains(major) else {
+            throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: it is a terminal")
+        }
+        try makeDirectory(Self.parent(of: path))
+        try makeFile(path)
+        try bind(device, path, PT_MOUNT_NO_SUID.rawValue | PT_MOUNT_NO_EXECUTE.rawValue)
+    }
+
+    /// The kernel's devices.txt: consoles, terminals by other names, and pseudo-terminals.
+    private static let terminals: Set<UInt32> = Set([4, 5]).union(128...143)
 
     /// A `/proc` of the session's own processes, whose settings cannot be written and whose secrets are empty.
     private func makeProc() throws(SandboxError) {

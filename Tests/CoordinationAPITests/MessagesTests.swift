@@ -58,6 +58,24 @@ import Testing
         }
     }
 
+    @Test func `what an agent is given of its node is written in order, bounded, and absent where it is nothing`()
+        throws
+    {
+        var agent = Sample.agent
+        agent.provisions = Provisions(paths: ["/srv/b", "/opt/a"], devices: ["/dev/kvm"], userNamespaces: true)
+        let json = try text(agent)
+        #expect(
+            json.contains(#""provisions":{"devices":["/dev/kvm"],"paths":["/opt/a","/srv/b"],"userNamespaces":true}"#))
+        #expect(try JSON.decode(AgentDefinition.self, from: Array(json.utf8)) == agent)
+        for path in ["", "opt", "/opt/../etc", "/opt/", "//opt", "/" + String(repeating: "a", count: 1024), "/a\u{7}"] {
+            #expect(Provisions(paths: [path]).problem != nil, "\(path)")
+            let bad = json.replacing(#""/opt/a""#, with: #""\#(path.replacing("\u{7}", with: #"\u0007"#))""#)
+            #expect(throws: (any Error).self) { try JSON.decode(AgentDefinition.self, from: Array(bad.utf8)) }
+        }
+        #expect(Provisions(devices: ["/etc/hosts"]).problem != nil)
+        #expect(Provisions(paths: Set((0...64).map { "/\($0)" })).problem != nil)
+    }
+
     @Test func `a document says for which mesh and when`() throws {
         #expect(
             try text(Sample.document(.removal(.agent(Sample.agent.name))))

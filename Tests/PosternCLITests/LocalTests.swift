@@ -103,12 +103,17 @@ import Testing
 
 /// One at a time: signals are the process's.
 @Suite(.serialized) struct RunTests {
+    /// What is said of the directory that the tests run in.
+    private let warning =
+        LaterRun.warning(in: FileManager.default.currentDirectoryPath).map { "postern: \($0)\n" } ?? ""
+
     @Test func `run sends the command with the three standard descriptors`() async throws {
         let node = try FakeNode { caller in
             guard case .run(let request) = caller.request, request.command == ["id", "-u"], request.user == 1000,
                 request.agent == Sample.agent, request.directory == FileManager.default.currentDirectoryPath,
                 request.environment["PATH"] == ProcessInfo.processInfo.environment["PATH"],
-                caller.descriptors.count == 3, zip(caller.descriptors, 0...2).allSatisfy({ isSameFile($0, $1) })
+                caller.descriptors.count == 3,
+                zip(caller.descriptors, 0...2).allSatisfy({ isatty($1) == 1 || isSameFile($0, $1) })
             else { return caller.send(.failed("what?")) }
             caller.send(.started(Sample.session))
             caller.send(.notice("node-c did not confirm\u{1B}"))
@@ -120,7 +125,8 @@ import Testing
         ])
         #expect(code == 7)
         #expect(
-            recorder.errors == "postern: session \(Sample.session)\npostern: node-c did not confirm\u{FFFD}\n")
+            recorder.errors == warning + "postern: session \(Sample.session)\npostern: node-c did not confirm\u{FFFD}\n"
+        )
         #expect(recorder.output.isEmpty)
     }
 
@@ -158,7 +164,7 @@ import Testing
         let recorder = Recorder()
         #expect(await recorder.postern(["run", "--agent", "writer", "--socket", node.path, "--", "id"]) == 42)
         #expect(
-            recorder.errors == """
+            recorder.errors == warning + """
                 postern: session \(Sample.session)
                 postern: posternd has gone; session \(Sample.session) runs on, and this waits for it to come back
                 postern: posternd is back

@@ -21,6 +21,7 @@ struct EnclosureRun {
     var hosts: [HostsEntry] = []
     var timeToLive = Duration.seconds(60)
     var readOnlyPaths: [String] = []
+    var devices: [String] = []
     var cgroup: Cgroup?
     /// What to say to a session that is ready.
     var opening = EnclosureCommand.go
@@ -63,7 +64,7 @@ struct EnclosureRun {
         try EnclosureSpecification(
             session: SessionID(unchecked: String(repeating: "a", count: 32)), command: command,
             environment: environment, workingDirectory: directory, hosts: hosts, uid: uid, gid: Self.uid,
-            hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths, asRoot: asRoot,
+            hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths, devices: devices, asRoot: asRoot,
             userNamespaces: userNamespaces, terminal: terminal)
     }
 }

@@ -208,6 +208,27 @@ import Testing
         #expect(try await run.run().lines == ["Read-only", "file", "tool"])
     }
 
+    @Test func `a named device is there with its owner's rights, others are not`() async throws {
+        var run = EnclosureRun(
+            shell:
+                "stat -c '%t %T' /dev/net/tun; (: >/dev/net/tun) 2>/dev/null && echo opened; ls /dev/net; test -e /dev/kmsg || echo gone"
+        )
+        run.devices = ["/dev/net/tun"]
+        #expect(try await run.run().lines.first == "a c8")
+        #expect(try await run.run().lines.suffix(2) == ["tun", "gone"])
+    }
+
+    @Test(arguments: ["/dev/tty", "/dev/shm", "/dev/missing", "/etc/hosts", "/dev/fd", "/dev/ptmx"])
+    func `what is no harmless kind of device is refused`(path: String) async throws {
+        var run = EnclosureRun("true")
+        run.devices = [path]
+        guard case .failed(let error)? = try await run.run().reports.first else {
+            Issue.record("`\(path)` was given")
+            return
+        }
+        #expect(error.step == .mounts && error.reason.contains("`\(path)`"))
+    }
+
     @Test func `a path that is missing, a link or the daemon's own is refused`() async throws {
         let folder = try Folder(owner: 0)
         defer { folder.remove() }

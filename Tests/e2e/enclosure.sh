@@ -226,6 +226,33 @@ ordinary "bash with pipes by name and process substitution" '3' 'mkfifo p1; (seq
 ordinary "a program that is stopped and continued" 'continued' 'sleep 0.2 & kill -STOP $!; kill -CONT $!; wait $!; echo continued'
 ordinary "files that were handed over by descriptor" 'line' 'exec 5</dev/stdin; echo line | cat /dev/stdin'
 
+echo "# what an agent's definition gives it"
+tool=$work/tool
+mkdir "$tool"
+echo 'of the machine' >"$tool/text"
+postern agent create given --owner test --node node-a --path "$tool" --device /dev/net/tun --allow-userns >/dev/null
+has_provisions() { postern get agents --json | jq -e '.[] | select(.name == "given") | .provisions.userNamespaces' >/dev/null; }
+fact "the definition says so" has_provisions
+given_starts() { run_agent given true && [[ $run_code -eq 0 ]]; }
+wait_until 10 given_starts
+given() { # SENTENCE EXPECTED SCRIPT
+    run_agent given bash -ec "$3"
+    fact "$1" prints_last "$2"
+}
+given "a path of the node can be read, and not changed" 'of the machine' "(echo x >$tool/text) 2>/dev/null && exit 1; cat $tool/text"
+given "a device is there" 'character special file' 'stat -c %F /dev/net/tun'
+given "a user namespace can be made, for an enclosure inside" '0' 'unshare --user --map-root-user --net id -u'
+given "and has neither packet sockets nor mounts" 'held' 'unshare --user --map-root-user --net --mount --propagation unchanged /usr/bin/python3 -c "
+import socket
+for family, kind in ((17, 3), (16, 3), (40, 1)):
+    try: socket.socket(family, kind, 12 if family == 16 else 0); print(\"open\", family)
+    except OSError: pass"; unshare --user --map-root-user --mount --propagation unchanged mount -t tmpfs x /tmp 2>/dev/null || echo held'
+echo 'x:' >"$work/agent/Makefile"
+run_agent one true
+fact "what its owner may run later is named" grep -q 'may change what you run later.*`Makefile`' "$work/run.err"
+rm "$work/agent/Makefile"
+fact "a device that is none is refused" says 'no device below' postern agent create odd --owner test --device /etc/passwd
+
 echo "# at a terminal"
 cat >"$work/talk.py" <<'PY'
 import fcntl, os, pty, select, signal, struct, sys, termios, time
@@ -245,8 +272,9 @@ def expect(text, seconds=10):
     seen = seen.split(text.encode(), 1)[1]
 def type_(text): os.write(terminal, text.encode())
 def ok(sentence): print("ok - " + sentence, flush=True)
-expect("session "); expect("$ ")
-type_("PS1='ready> '\n"); expect("ready> ")
+# The prompt may come before the line with the session's id, or after it.
+expect("session ")
+type_("PS1='rea''dy> '\n"); expect("ready> ")
 type_("tty; stty size\n"); expect("/dev/pts/0"); expect("33 99"); ok("the command has a terminal with a name, as large as ours")
 fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
 time.sleep(0.3)
