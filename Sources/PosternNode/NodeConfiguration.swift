@@ -12,12 +12,16 @@ package struct NodeConfiguration: Sendable {
     /// The program that is PID 1 of each session.
     package var sessionProgram: String
     package var keepalive: Keepalive
+    /// How old a session's WireGuard key grows before the node exchanges it by itself.
+    package var sessionKeyLife: Duration
+    package static let sessionKeyLives = Duration.seconds(10)...Duration.seconds(86_400)
 
     package init(
         stateDirectory: String, socket: String, bpffs: String, device: DeviceName, sessionProgram: String,
-        keepalive: Keepalive = .automatic
+        keepalive: Keepalive = .automatic, sessionKeyLife: Duration = .seconds(3600)
     ) {
         (self.stateDirectory, self.socket, self.bpffs) = (stateDirectory, socket, bpffs)
-        (self.device, self.sessionProgram, self.keepalive) = (device, sessionProgram, keepalive)
+        (self.device, self.sessionProgram) = (device, sessionProgram)
+        (self.keepalive, self.sessionKeyLife) = (keepalive, sessionKeyLife)
     }
 }

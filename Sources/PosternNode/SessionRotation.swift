@@ -13,8 +13,6 @@ import WireGuard
 ///
 /// Broken off anywhere, both keys are there, and the map says which one counts.
 extension Node {
-    /// How old a session's key grows before the node exchanges it by itself.
-    static let keyLife = Duration.seconds(3600)
     /// An exchange that failed is tried again after this.
     private static let rotationRetry = Duration.seconds(300)
 
@@ -27,10 +25,10 @@ extension Node {
 
     /// Exchanges the keys that have grown old; what fails is tried again later.
     func rotateOldKeys() async {
-        let now = BootTime.now()
-        for (id, session) in sessions where session.process != nil && now - session.keyedAt >= Self.keyLife {
+        let (now, life) = (BootTime.now(), configuration.sessionKeyLife)
+        for (id, session) in sessions where session.process != nil && now - session.keyedAt >= life {
             guard coordinatorError == nil else { return }
-            sessions[id]?.keyedAt = now + (Self.rotationRetry - Self.keyLife)
+            sessions[id]?.keyedAt = now + (min(Self.rotationRetry, life) - life)
             do { _ = try await rotateKey(of: id) } catch {
                 log.warning("the key of session \(id) was not exchanged: \(error)")
             }

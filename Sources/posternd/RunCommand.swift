@@ -41,6 +41,13 @@ struct RunCommand: AsyncParsableCommand {
             valueName: "when"))
     var keepalive = "automatic"
 
+    @Option(
+        help: ArgumentHelp(
+            "How old a session's WireGuard key grows before the node exchanges it, while the session's flows go on: "
+                + "10s … 1d.", valueName: "time"),
+        transform: span)
+    var sessionKeyLife = Span(seconds: 3600)
+
     func run() async throws {
         try await reportingErrors {
             guard geteuid() == 0 else { throw NodeError("posternd needs root: it makes devices and namespaces") }
@@ -52,7 +59,7 @@ struct RunCommand: AsyncParsableCommand {
             let configuration = NodeConfiguration(
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"),
-                keepalive: try chosenKeepalive())
+                keepalive: try chosenKeepalive(), sessionKeyLife: try chosenKeyLife())
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let directory = try StateDirectory(path: state)
@@ -94,6 +101,16 @@ struct RunCommand: AsyncParsableCommand {
         return keepalive
     }
 
+    private func chosenKeyLife() throws -> Duration {
+        let lives = NodeConfiguration.sessionKeyLives
+        guard lives.contains(sessionKeyLife.duration) else {
+            throw NodeError(
+                "--session-key-life is from \(Span(lives.lowerBound)) to \(Span(lives.upperBound)), "
+                    + "not \(sessionKeyLife)")
+        }
+        return sessionKeyLife.duration
+    }
+
     private func chosenBackend() throws -> BackendKind? {
         guard let wireguard else { return nil }
         guard let kind = BackendKind(rawValue: wireguard) else {
@@ -109,4 +126,9 @@ struct RunCommand: AsyncParsableCommand {
             configuration: .init(services: [ending], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
         try await group.run()
     }
+}
+
+private func span(_ text: String) throws -> Span {
+    guard let span = Span(text) else { throw ValidationError("`\(text)` is no length of time, such as 30m or 1h") }
+    return span
 }

@@ -46,6 +46,10 @@ rotate() { # SESSION: and learns the new key
     key_of[$1]=$(in_session "$1" wg show "${device_of[$1]}" public-key)
     [[ "$said" == *"${key_of[$1]}" && "${key_of[$1]}" != "$old_key" ]]
 }
+has_another_key() { # SESSION: two stand on the disk, of which one counts
+    jq -e ".nextKey != null" "$(node_state node-a)/sessions/$1.json" >/dev/null
+}
+has_other_key_than() { [[ "$(in_session "$2" wg show "${device_of[$2]}" public-key)" != "$1" ]]; }
 is_forgotten() { # KEY
     local peers
     peers=$(on_b show peers) && not grep -qF "$1" <<<"$peers"
@@ -95,6 +99,27 @@ kill -KILL "$(posternd_of node-a)"
 start_node node-a
 fact "a daemon that starts finds the session by its new key" wait_until 5 session_is_up "$one"
 fact "and lets it be" test "$(in_session "$one" wg show "${device_of[$one]}" public-key)" = "${key_of[$one]}"
+
+echo "# a daemon that ends while it exchanges a key, and one that exchanges by itself"
+kill -STOP "$coordinator_pid"
+(on_node node-a session rotate "$one" >/dev/null 2>&1 || true) &
+fact "the new key is on the disk before anybody is told of it" wait_until 5 has_another_key "$one"
+kill -KILL "$(posternd_of node-a)"
+kill -CONT "$coordinator_pid"
+start_node node-a
+fact "a daemon that starts after that has the session by its old key" wait_until 5 session_is_up "$one"
+fact "the ledger answers one by it" wait_until 10 ledger_answers "$one"
+fact "and the exchange can be made" rotate "$one"
+fact "the ledger answers one by the new key" wait_until 10 ledger_answers "$one"
+kill -KILL "$(posternd_of node-a)"
+old_key=${key_of[$one]}
+node_options=(--session-key-life 10s) start_node node-a
+download_with_gaps "$one" 250
+fact "a key that has grown old is exchanged by itself" wait_until 30 has_other_key_than "$old_key" "$one"
+kill -KILL "$(posternd_of node-a)"
+start_node node-a
+fact "and a download from before went on" download_went_on 250 6000
+fact "the ledger answers one" wait_until 10 ledger_answers "$one"
 fact "a session that is none has no key" says 'there is no session' on_node node-a session rotate "$(printf '%032d' 0)"
 
 all_facts_hold

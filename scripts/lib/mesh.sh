@@ -183,14 +183,14 @@ start_node() {
     wait_until 15 node_is_ready "$1"
 }
 
-# What is in node_environment, NAME=VALUE each, the daemon finds in its environment.
-declare -a node_environment=()
+# What is in node_environment, NAME=VALUE each, the daemon finds in its environment; node_options are options of its.
+declare -a node_environment=() node_options=()
 launch_node() {
     local node=$1 backend
     backend=$(lab status --json | jq -r '.backend // empty')
     start "$work/$node.log" scripts/lab exec "$node" -- env "${node_environment[@]}" "$bin/posternd" run --state "$(node_state "$node")" \
         --socket "$(node_socket "$node")" --bpffs "$(node_bpffs "$node")" --device "$(node_device "$node")" \
-        ${backend:+--wireguard "$backend"}
+        ${backend:+--wireguard "$backend"} "${node_options[@]}"
     declare -g "${node/-/_}_pid=$pid"
 }
 
