@@ -75,11 +75,13 @@ on_b set peer "${key_of[$two]}" allowed-ips "${address_of[$two]}/32,${address_of
 fact "now one's address belongs to two's key" belongs_to "$one" "$two"
 fact "the ledger does not answer one any more" ledger_is_silent "$one"
 fact "for WireGuard refuses its source" wireguard_refused_source
+# The session's own node would put the port right.
+kill -STOP "$(posternd_of node-a)"
 in_session "$one" wg set "${device_of[$one]}" listen-port 40404
 ledger_is_silent "$one" || true
 fact "though its packets are authentic: node-b follows them to another port" wait_until 5 sends_from_port "$one" 40404
 fact "and two reaches no more than before" not get "$two" 8081 1
-kill -CONT "$(posternd_of node-b)"
+kill -CONT "$(posternd_of node-a)" "$(posternd_of node-b)"
 fact "the node gives the address back to its key" wait_until 40 belongs_to "$one" "$one"
 fact "and the ledger answers one" wait_until 20 ledger_answers "$one"
 fact "and the vault two" test "$(get "$two" 8082)" = 'this is vault'
@@ -113,7 +115,9 @@ fact "and the exchange can be made" rotate "$one"
 fact "the ledger answers one by the new key" wait_until 10 ledger_answers "$one"
 kill -KILL "$(posternd_of node-a)"
 old_key=${key_of[$one]}
-node_options=(--session-key-life 10s) start_node node-a
+node_options=(--session-key-life 10s)
+start_node node-a
+node_options=()
 download_with_gaps "$one" 250
 fact "a key that has grown old is exchanged by itself" wait_until 30 has_other_key_than "$old_key" "$one"
 kill -KILL "$(posternd_of node-a)"
