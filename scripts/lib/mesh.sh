@@ -213,7 +213,7 @@ mesh_address() { status "$1" | jq -r .address; }
 # ---- services ---------------------------------------------------------------------------------------------------------
 
 # start_service NAME PORT [NODE]: an ordinary HTTP server on a node, node-b unless said, that knows nothing of any mesh.
-# /slow sends 6 MB, 20 kB every 20 ms, and /slow/N only N times as much.
+# /slow sends 6 MB, 20 kB every 20 ms (times the patience), and /slow/N only N times as much.
 start_service() {
     local name=$1 port=$2 node=${3:-node-b}
     cat >"$work/service.py" <<'PY'
@@ -228,14 +228,14 @@ class Service(http.server.BaseHTTPRequestHandler):
             return
         for _ in range(int(self.path[6:] or 300)):
             self.wfile.write(b"x" * 20000)
-            time.sleep(0.02)
+            time.sleep(0.02 * int(sys.argv[3]))
 
     def log_message(self, *arguments):
         pass
 
 http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[2])), Service).serve_forever()
 PY
-    start "$work/$name.log" scripts/lab exec "$node" -- /usr/bin/python3 -I -S "$work/service.py" "$name" "$port"
+    start "$work/$name.log" scripts/lab exec "$node" -- /usr/bin/python3 -I -S "$work/service.py" "$name" "$port" "$patience"
     wait_until 5 lab exec "$node" -- curl --silent --max-time "$(patiently 1)" --output /dev/null "http://127.0.0.1:$port/"
 }
 
