@@ -1,13 +1,13 @@
 #!/bin/bash
 # The packet plane under Debian's own kernels: 6.1, where classifiers hang on clsact, and 6.12, which has TCX; in both with
-# WireGuard in the kernel; and a whole mesh, when POSTERN_TEST_DEEP is set. One boot of an emulated machine for each, side by
-# side. Needs what `swift build --build-tests` makes.
+# WireGuard in the kernel, and under 6.12 a whole mesh of it. One boot of an emulated machine for each, side by side;
+# POSTERN_TEST_DEEP runs everything in both. Needs what `swift build --build-tests` makes.
 #
 #   Tests/vm.sh [KERNEL]...      6.1 and 6.12 unless said otherwise
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Ten minutes where nothing else runs; much more where something does.
+# A quarter of an hour where nothing else runs; much more where something does.
 limit=${POSTERN_VM_LIMIT:-2400}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
