@@ -50,6 +50,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of an ar
 #define ABI                                                                                                  \
 	LOAD(arch), UNLESS(NATIVE, 1), REFUSE(ENOSYS), LOAD(nr), IF_ANY_BIT(X32_BIT, 1), REFUSE(ENOSYS)
 
+/* Calls younger than this list are not there: the next way to mount may be among them. */
+#define NEWEST 469
+#define NO_YOUNGER BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEWEST, 0, 1), REFUSE(ENOSYS)
+
 /* What no ordinary program asks for: each is a way to the machine, or has been one by its defects. */
 #define NEVER_ASKED                                                                                          \
 	/* A ring makes sockets, and more, without the calls that are judged here. */                        \
@@ -96,9 +100,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of an ar
 		IF(AF_INET, 5), LOAD(args[1]), AND(TYPE_MASK), IF(SOCK_PACKET, 1), REFUSE(EAFNOSUPPORT),     \
 		ALLOW, IF(AF_NETLINK, 3), LOAD(args[2]), IF(NETLINK_ROUTE, 1), ALLOW, REFUSE(EAFNOSUPPORT)
 
-static const struct sock_filter ordinary[] = { ABI, NEVER_ASKED, NEVER_ASKED_HERE NO_CLONE3, NO_NAMESPACES,
+static const struct sock_filter ordinary[] = { ABI, NO_YOUNGER, NEVER_ASKED, NEVER_ASKED_HERE NO_CLONE3, NO_NAMESPACES,
 					       NO_TYPING, FAMILIES };
-static const struct sock_filter with_namespaces[] = { ABI, NEVER_ASKED, NEVER_ASKED_HERE NO_CLONE3, NO_TYPING,
+static const struct sock_filter with_namespaces[] = { ABI, NO_YOUNGER, NEVER_ASKED, NEVER_ASKED_HERE NO_CLONE3, NO_TYPING,
 						      FAMILIES };
 
 int pt_filter_system_calls(bool user_namespaces)

@@ -142,6 +142,9 @@ static int become_inner_root(const struct pt_spawn_request *request)
 		return -1;
 	if (map_to_root("/proc/self/gid_map", request->gid) < 0 || map_to_root("/proc/self/uid_map", request->uid) < 0)
 		return -1;
+	/* Or the same uid outside could reach what we still hold open. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -1;
 	return request->drop_capabilities ? bound_capabilities(0) : 0;
 }
 

@@ -1,4 +1,5 @@
 import CoordinationAPI
+import Datapath
 import Glibc
 import Logging
 import Mesh
@@ -52,7 +53,7 @@ extension Node {
         let namespace = try NetworkNamespace(path: "/proc/\(process.id)/ns/net")
         return LiveSession(
             local: local, place: SessionPlace(namespace: namespace, cgroup: record.cgroup), owner: record.owner,
-            audience: Audience(nil), process: found)
+            audience: Audience(nil), process: found, keyedAt: record.keyedAt.map { BootTime(rawValue: $0) } ?? .now())
     }
 
     /// The session is over; whoever asks how it went is told.

@@ -54,6 +54,7 @@ package struct NodeService: Service {
                 group.addTask { try await watchEvents() }
                 group.addTask { await inspect() }
                 group.addTask { await renew() }
+                group.addTask { await exchangeOldKeys() }
                 group.addTask { try await watchUnderlay() }
                 group.addTask { try await watchWall() }
                 group.addTask { await answerForNames() }
@@ -132,6 +133,13 @@ package struct NodeService: Service {
         while !Task.isCancelled {
             try? await Task.sleep(for: await node.renewalPause)
             if !Task.isCancelled { await node.renewSessions() }
+        }
+    }
+
+    /// Beside the renewals, which must not wait: an exchange takes seconds where a node does not answer.
+    private func exchangeOldKeys() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: await node.renewalPause)
             if !Task.isCancelled { await node.rotateOldKeys() }
         }
     }

@@ -15,6 +15,8 @@ struct SessionRecord: Codable, Equatable, Sendable {
     let port: Port
     /// There while the key is exchanged for this one.
     let nextKey: String?
+    /// Since when it has had its key: nanoseconds since boot, which no session outlives.
+    var keyedAt: UInt64?
     /// Who started it.
     let owner: UInt32
     let cgroup: String

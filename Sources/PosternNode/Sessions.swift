@@ -27,6 +27,7 @@ struct LiveSession: Sendable {
     /// What the disk keeps of it.
     var record: SessionRecord {
         var record = SessionRecord(of: local, owner: owner, cgroup: place.cgroup)
+        record.keyedAt = keyedAt.rawValue
         record.process = process.map { SessionRecord.Process(id: $0.pid, startTime: $0.startTime) }
         return record
     }
