@@ -7,7 +7,7 @@ package enum Enclosure {
         PT_CLONE_NEWPID | PT_CLONE_NEWNS | PT_CLONE_NEWIPC | PT_CLONE_NEWUTS | PT_CLONE_NEWCGROUP
     /// More than any build or test run has, and far fewer than the machine's.
     static let mostProcesses = 4096
-    /// What is left keeps the machine alive, and the daemon on it.
+    /// Of one session: what is left keeps the machine alive, and the daemon on it. Several together may take more.
     private static var mostMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 5 * 4 }
 
     /// Starts the session up to its mounts; the command waits for `EnclosureCommand.go`.
