@@ -21,11 +21,20 @@ struct TCPSocket: ~Copyable {
 
     deinit { close(descriptor) }
 
-    func listen(on address: IPv4Address, port: UInt16) throws {
-        var one: Int32 = 1
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, 4)
-        try bind(to: address, port: port)
+    /// The port, which is the kernel's choice: while a program starts, it holds a copy of each socket of this
+    /// process, and so keeps a port busy that was closed here.
+    func listen(on address: IPv4Address) throws -> UInt16 {
+        try bind(to: address, port: 0)
         try check(Glibc.listen(descriptor, 1))
+        var name = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        try check(
+            unsafe withUnsafeMutablePointer(to: &name) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe getsockname(descriptor, $0, &length)
+                }
+            })
+        return UInt16(bigEndian: name.sin_port)
     }
 
     func bind(to address: IPv4Address, port: UInt16) throws {

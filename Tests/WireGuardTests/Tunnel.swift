@@ -97,10 +97,10 @@ final class Tunnel {
         to target: borrowing NetworkNamespace, patience: Int = 10 * slowness
     ) throws -> UInt8 {
         let listener = try TCPSocket(in: target, patience: patience)
-        try listener.listen(on: far.address, port: 8080)
+        let port = try listener.listen(on: far.address)
         let client = try TCPSocket(in: source, patience: patience)
         if let sender { try client.bind(to: sender, port: 0) }
-        try client.connect(to: far.address, port: 8080)
+        try client.connect(to: far.address, port: port)
         try client.send(42)
         return try listener.accept().receive()
     }
