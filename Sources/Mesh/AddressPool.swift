@@ -92,8 +92,16 @@ extension AddressPool: Codable {
 
 /// Lower-case hexadecimal digits of some bytes.
 package func hex(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+    var text: [UInt8] = []
+    text.reserveCapacity(2 * bytes.underestimatedCount)
+    for byte in bytes {
+        text.append(hexDigits[Int(byte >> 4)])
+        text.append(hexDigits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
 }
+
+private let hexDigits = Array("0123456789abcdef".utf8)
 
 /// The bytes of hexadecimal digits; nil for anything else.
 package func bytes(hex text: String) -> [UInt8]? {

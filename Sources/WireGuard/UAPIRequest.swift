@@ -12,43 +12,69 @@ import Mesh
 //     …
 //     errno=0                     errno=0
 
-/// Requests to a WireGuard device in the text of its interface.
-enum UAPIRequest {
-    static let get = "get=1\n\n"
+/// A request to a WireGuard device in the text of its interface.
+///
+/// It is written part by part as it is sent: the device, which is slow to make peers, works through one part while we
+/// write the next.
+struct UAPIRequest {
+    /// How many peers it is about.
+    let peers: Int
+    private let opening: [String]
+    private let block: (Int) -> [String]
 
-    static func set(_ tightening: DeviceChanges.Tightening) -> String {
-        var lines = ["set=1"]
-        for key in WireGuardPublicKey.ordered(tightening.removedPeers) {
-            lines += ["public_key=\(hex(key.bytes))", "remove=true"]
-        }
-        for key in WireGuardPublicKey.ordered(tightening.keptAllowedIPs.keys) {
-            // The interface has no word for taking one prefix away: the peer is given those that it keeps.
-            // Without `update_only` a peer that just went would come back.
-            lines += ["public_key=\(hex(key.bytes))", "update_only=true", "replace_allowed_ips=true"]
-            lines += allowedIPs(tightening.keptAllowedIPs[key] ?? [])
-        }
-        return message(lines)
+    static var get: UAPIRequest { UAPIRequest(["get=1"], [] as [WireGuardPublicKey]) { _ in [] } }
+
+    private init<Peer>(_ opening: [String], _ peers: [Peer], block: @escaping (Peer) -> [String]) {
+        (self.peers, self.opening, self.block) = (peers.count, opening, { block(peers[$0]) })
     }
 
-    static func set(_ loosening: DeviceChanges.Loosening) -> String {
-        var lines = ["set=1"]
-        if let key = loosening.privateKey { lines.append("private_key=\(hex(key.bytes))") }
-        if let port = loosening.listenPort { lines.append("listen_port=\(port)") }
-        for key in WireGuardPublicKey.ordered(loosening.peers.keys) {
-            guard let peer = loosening.peers[key] else { continue }
-            lines.append("public_key=\(hex(key.bytes))")
-            if !peer.isNew { lines.append("update_only=true") }
-            if let key = peer.presharedKey { lines.append("preshared_key=\(hex(key.bytes))") }
-            if let endpoint = peer.endpoint { lines.append("endpoint=\(endpoint)") }
-            if let seconds = peer.keepaliveSeconds { lines.append("persistent_keepalive_interval=\(seconds)") }
-            lines += allowedIPs(peer.allowedIPs)
+    /// So many peers are in one part.
+    static let partLength = 128
+
+    /// At least one.
+    var parts: some Sequence<String> {
+        stride(from: 0, to: max(1, peers), by: Self.partLength).lazy.map(part)
+    }
+
+    private func part(from start: Int) -> String {
+        let end = min(start + Self.partLength, peers)
+        let lines = (start == 0 ? opening : []) + (start..<end).flatMap(block)
+        return lines.joined(separator: "\n") + (end == peers ? "\n\n" : "\n")
+    }
+}
+
+extension UAPIRequest {
+    static func set(_ tightening: DeviceChanges.Tightening) -> UAPIRequest {
+        let removed = tightening.removedPeers
+        let keys = WireGuardPublicKey.ordered(removed) + WireGuardPublicKey.ordered(tightening.keptAllowedIPs.keys)
+        return UAPIRequest(["set=1"], Array(keys.enumerated())) { place, key in
+            guard place >= removed.count else { return ["public_key=\(hex(key.bytes))", "remove=true"] }
+            // The interface has no word for taking one prefix away: the peer is given those that it keeps.
+            // Without `update_only` a peer that just went would come back.
+            return ["public_key=\(hex(key.bytes))", "update_only=true", "replace_allowed_ips=true"]
+                + allowedIPs(tightening.keptAllowedIPs[key] ?? [])
         }
-        return message(lines)
+    }
+
+    static func set(_ loosening: DeviceChanges.Loosening) -> UAPIRequest {
+        var opening = ["set=1"]
+        if let key = loosening.privateKey { opening.append("private_key=\(hex(key.bytes))") }
+        if let port = loosening.listenPort { opening.append("listen_port=\(port)") }
+        return UAPIRequest(opening, WireGuardPublicKey.ordered(loosening.peers.keys)) { key in
+            loosening.peers[key].map { lines(of: key, $0) } ?? []
+        }
+    }
+
+    private static func lines(of key: WireGuardPublicKey, _ peer: DeviceChanges.PeerAddition) -> [String] {
+        var lines = ["public_key=\(hex(key.bytes))"]
+        if !peer.isNew { lines.append("update_only=true") }
+        if let key = peer.presharedKey { lines.append("preshared_key=\(hex(key.bytes))") }
+        if let endpoint = peer.endpoint { lines.append("endpoint=\(endpoint)") }
+        if let seconds = peer.keepaliveSeconds { lines.append("persistent_keepalive_interval=\(seconds)") }
+        return lines + allowedIPs(peer.allowedIPs)
     }
 
     private static func allowedIPs(_ prefixes: Set<IPPrefix>) -> [String] {
         prefixes.map { "allowed_ip=\($0)" }.sorted()
     }
-
-    private static func message(_ lines: [String]) -> String { lines.joined(separator: "\n") + "\n\n" }
 }

@@ -201,15 +201,15 @@ package struct UserspaceBackend: WireGuardBackend {
     private static let answerLimit = 32 << 20
 
     /// Thousands of peers take a while to write, and to answer with.
-    private static func patience(for request: String) -> Duration { .seconds(5 + request.utf8.count >> 18) }
+    private static func patience(for request: UAPIRequest) -> Duration { .seconds(5 + request.peers >> 10) }
 
     private func converse(
-        with device: DeviceName, _ operation: WireGuardError.Operation, _ request: String
+        with device: DeviceName, _ operation: WireGuardError.Operation, _ request: UAPIRequest
     ) throws(WireGuardError) -> UAPIReply {
         let text: [UInt8]
         do throws(UnixSocket.Failure) {
             let socket = try UnixSocket(path: socketPath(of: device), timeout: Self.patience(for: request))
-            try socket.send(request)
+            for part in request.parts { try socket.send(part) }
             text = try socket.receiveMessage(limit: Self.answerLimit)
         } catch {
             throw WireGuardError(operation, device, WireGuardError.Cause(error))

@@ -9,7 +9,7 @@ import Testing
             removedPeers: [key(1)],
             keptAllowedIPs: [key(2): [prefix("10.0.0.2/32"), prefix("10.0.0.1/32")], key(3): []])
         #expect(
-            UAPIRequest.set(tightening) == """
+            UAPIRequest.set(tightening).parts.joined() == """
                 set=1
                 public_key=\(digits(1))
                 remove=true
@@ -37,7 +37,7 @@ import Testing
                 key(2): .init(allowedIPs: [prefix("10.0.0.2/32")], keepaliveSeconds: 0),
             ])
         #expect(
-            UAPIRequest.set(loosening) == """
+            UAPIRequest.set(loosening).parts.joined() == """
                 set=1
                 private_key=\(digits(9))
                 listen_port=51820
@@ -52,6 +52,26 @@ import Testing
 
 
                 """)
+    }
+}
+
+extension UAPIRequestTests {
+    @Test(arguments: [0, 1, 127, 128, 129, 256, 300])
+    func `a request of any length is one message, in parts of so many peers`(count: Int) throws {
+        let peers = try (0..<count).map { number in
+            try #require(
+                WireGuardPublicKey(bytes: [UInt8(number >> 8), UInt8(number & 255)] + [UInt8](repeating: 0, count: 30)))
+        }
+        let request = UAPIRequest.set(DeviceChanges.Tightening(removedPeers: Set(peers)))
+        let expected = peers.map { "public_key=\(hex($0.bytes))\nremove=true\n" }.joined()
+
+        #expect(request.parts.joined() == "set=1\n" + expected + "\n")
+        #expect(Array(request.parts).count == max(1, (count + 127) / 128))
+        #expect(request.parts.allSatisfy { $0.split(separator: "\n").filter { $0 == "remove=true" }.count <= 128 })
+    }
+
+    @Test func `the question for the state is one line`() {
+        #expect(Array(UAPIRequest.get.parts) == ["get=1\n\n"])
     }
 }
 
