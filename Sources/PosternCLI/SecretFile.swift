@@ -2,8 +2,9 @@ import Glibc
 
 /// Files that hold secrets.
 enum SecretFile {
-    /// Reads a file that nobody but its owner can read.
+    /// Reads a file that nobody but its owner can read, or with `-` standard input.
     static func read(_ path: String, upTo limit: Int) throws(CommandFailure) -> [UInt8] {
+        if path == "-" { return try contents(of: STDIN_FILENO, path: "standard input", upTo: limit) }
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw CommandFailure("cannot read `\(path)`: \(reason())") }
         defer { close(descriptor) }

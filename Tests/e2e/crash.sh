@@ -60,34 +60,11 @@ knows_session() {
 
 # A thousand datagrams a second to a port that policy does not grant, and at it somebody who counts what comes.
 start_flood() {
-    cat >"$work/flood.py" <<'PY'
-import socket, sys, time
-out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-out.setblocking(False)
-start, sent = time.monotonic(), 0
-while True:
-    while sent < (time.monotonic() - start) * 1000:
-        sent += 1
-        try: out.sendto(b"denied", (sys.argv[1], 9999))
-        except OSError: pass
-    open(sys.argv[2], "w").write(str(sent))
-    time.sleep(0.002)
-PY
-    cat >"$work/count.py" <<'PY'
-import socket, sys
-box = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-box.bind(("0.0.0.0", 9999))
-count = 0
-while True:
-    data, sender = box.recvfrom(2048)
-    count += data == b"denied"
-    open(sys.argv[1], "w").write(str(count))
-PY
     echo 0 >"$work/arrived"
     echo 0 >"$work/sent"
-    start "$work/count.log" scripts/lab exec node-b -- python3 -I -S "$work/count.py" "$work/arrived"
+    start "$work/count.log" scripts/lab exec node-b -- python3 -I -S Tests/e2e/flood.py count "$work/arrived"
     start "$work/flood.log" nsenter --net="/proc/${process_of[$one]}/ns/net" \
-        python3 -I -S "$work/flood.py" "$address_b" "$work/sent"
+        python3 -I -S Tests/e2e/flood.py send "$address_b" "$work/sent"
     flood_pid=$pid
     wait_until 5 has_sent 100
 }
@@ -207,7 +184,7 @@ kill_node node-a
 kill "$flood_pid" && wait "$flood_pid" 2>/dev/null || true
 rm -f "$(node_bpffs node-a)/device-${device_of[$one]}"/*
 start "$work/flood.log" nsenter --net="/proc/${process_of[$one]}/ns/net" \
-    python3 -I -S "$work/flood.py" "$address_b" "$work/sent"
+    python3 -I -S Tests/e2e/flood.py send "$address_b" "$work/sent"
 for ((round = 1; round <= rounds; round++)); do
     nap 1000
     kill_node node-b
