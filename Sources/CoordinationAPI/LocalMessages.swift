@@ -15,6 +15,8 @@ package enum LocalRequest: Codable, Equatable, Sendable {
     /// that has ended a short while ago.
     case attach(SessionID)
     case endSession(SessionID)
+    /// Renews a session's lease at once, to its full length.
+    case extendSession(SessionID)
     /// Exchanges a session's WireGuard key for a new one.
     case rotateSession(SessionID)
     case signal(Int32)
@@ -74,7 +76,8 @@ package enum LocalResponse: Codable, Equatable, Sendable {
     /// Something that the person at the terminal should read: a denial, a node that did not confirm.
     case notice(String)
     case exited(code: Int32)
-    case ended
+    case ended(SessionEnding)
+    case extended(SessionLease)
     case whois([PeerReport])
     case ping(PingReport)
     case doctor(DoctorReport)
@@ -82,6 +85,32 @@ package enum LocalResponse: Codable, Equatable, Sendable {
     case down
     case rotated(WireGuardPublicKey)
     case failed(String)
+}
+
+/// How a session was ended on its node.
+package struct SessionEnding: Codable, Equatable, Sendable {
+    package let id: SessionID
+    /// Between the question and the moment after which no packet of the session leaves this machine or comes to it.
+    package let cutAfterMilliseconds: Int64
+    /// Why that is not certain; absent when it is.
+    package let problem: String?
+
+    package init(id: SessionID, cutAfterMilliseconds: Int64, problem: String? = nil) {
+        (self.id, self.cutAfterMilliseconds, self.problem) = (id, cutAfterMilliseconds, problem)
+    }
+}
+
+/// How long a session lives.
+package struct SessionLease: Codable, Equatable, Sendable {
+    package let id: SessionID
+    /// Where nobody renews it.
+    package let expires: Timestamp
+    /// However often it is renewed.
+    package let maximum: Timestamp
+
+    package init(id: SessionID, expires: Timestamp, maximum: Timestamp) {
+        (self.id, self.expires, self.maximum) = (id, expires, maximum)
+    }
 }
 
 /// The answer of `postern why`.

@@ -66,13 +66,18 @@ package struct NodeStatus: Codable, Equatable, Sendable {
         package var address: String
         package var device: String
         package var expires: Timestamp?
+        /// However often it is renewed, it ends then.
+        package var maximum: Timestamp?
         package var processID: Int32?
+        /// The local user who started it, and so who besides root may end it.
+        package var owner: UInt32?
 
         package init(
-            id: SessionID, agent: AgentName, address: String, device: String, expires: Timestamp?, processID: Int32?
+            id: SessionID, agent: AgentName, address: String, device: String, expires: Timestamp?,
+            maximum: Timestamp? = nil, processID: Int32?, owner: UInt32? = nil
         ) {
             (self.id, self.agent, self.address, self.device) = (id, agent, address, device)
-            (self.expires, self.processID) = (expires, processID)
+            (self.expires, self.maximum, self.processID, self.owner) = (expires, maximum, processID, owner)
         }
     }
 

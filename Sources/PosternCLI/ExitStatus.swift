@@ -16,6 +16,9 @@ struct ExitStatus: RawRepresentable, Error, Equatable {
 /// Why a command did not do what was asked, as a sentence that says what to do.
 struct CommandFailure: Error, Equatable, CustomStringConvertible {
     let message: String
-    init(_ message: String) { self.message = message }
+    /// Whether there is nobody at posternd's socket.
+    let isAbsence: Bool
+
+    init(_ message: String, isAbsence: Bool = false) { (self.message, self.isAbsence) = (message, isAbsence) }
     var description: String { message }
 }

@@ -128,7 +128,8 @@ struct LocalConnection: ~Copyable {
 
     private static func failure(at path: String, _ code: Int32) -> CommandFailure {
         switch code {
-        case ENOENT, ECONNREFUSED: CommandFailure("posternd does not answer at `\(path)`: is it running?")
+        case ENOENT, ECONNREFUSED:
+            CommandFailure("posternd does not answer at `\(path)`: is it running?", isAbsence: true)
         case EACCES, EPERM: CommandFailure("you may not speak to posternd at `\(path)`: ask who runs this machine")
         default: CommandFailure("cannot reach posternd at `\(path)`: \(systemReason(code))")
         }

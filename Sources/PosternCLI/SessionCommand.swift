@@ -5,8 +5,8 @@ import Mesh
 /// `postern session`
 struct SessionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "session", abstract: "List sessions, end one, or exchange its key.",
-        subcommands: [List.self, End.self, Rotate.self])
+        commandName: "session", abstract: "List sessions, end or extend one, or exchange its key.",
+        subcommands: [List.self, SessionEndCommand.self, Extend.self, Rotate.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -19,42 +19,50 @@ struct SessionCommand: AsyncParsableCommand {
         @OptionGroup var socket: SocketOptions
 
         func run() async throws {
-            guard case .status(let status) = try socket.ask(.status) else { throw CommandFailure.wrongAnswer }
+            guard case .status(let status) = try ask() else { throw CommandFailure.wrongAnswer }
             let table = sessionTable(status.sessions, now: wallClock())
             Terminal.current.print(json ? try JSON.pretty(status.sessions) : table.text)
         }
+
+        private func ask() throws(CommandFailure) -> LocalResponse {
+            do { return try socket.ask(.status) } catch {
+                guard error.isAbsence else { throw error }
+                throw CommandFailure(
+                    "\(error) Without it nobody lists the sessions of this machine; `postern get sessions` asks the "
+                        + "coordinator")
+            }
+        }
     }
 
-    struct End: AsyncParsableCommand {
+    struct Extend: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "end", abstract: "End a session: its key, its address and its connections.",
+            commandName: "extend", abstract: "Renew a session's lease now, to its full length.",
             discussion: """
-                Asks posternd of this machine; with --admin-file it asks the coordinator, for a session of any machine.
-
-                Example:
-                  postern session end 00112233445566778899aabbccddeeff
+                posternd renews its sessions by itself while policy allows and the agent is enabled. This does it at once: \
+                before a machine is without its coordinator for long, or without posternd. No session outlives its \
+                longest duration.
                 """)
 
         @Argument(help: "The id that `postern run` and `postern session list` show.", transform: name)
         var id: SessionID
 
         @OptionGroup var socket: SocketOptions
-        @OptionGroup var admin: AdminOptions
-
-        func validate() throws {
-            guard socket.socket == nil || admin.adminFile == nil else {
-                throw ValidationError("--socket asks posternd and --admin-file the coordinator: choose one")
-            }
-        }
 
         func run() async throws {
-            if admin.adminFile == nil {
-                guard case .ended = try socket.ask(.endSession(id)) else { throw CommandFailure.wrongAnswer }
-            } else {
-                let access = try admin.load()
-                _ = try await CoordinatorClient.with(access) { try await $0.endSession(id) }
+            guard case .extended(let lease) = try ask() else { throw CommandFailure.wrongAnswer }
+            let now = wallClock()
+            Terminal.current.print(
+                "session \(id) lives until \(lease.expires), for \(Span(lease.expires - now)), and while it is renewed "
+                    + "until \(lease.maximum)")
+        }
+
+        private func ask() throws(CommandFailure) -> LocalResponse {
+            do { return try socket.ask(.extendSession(id), within: .seconds(60)) } catch {
+                guard error.isAbsence else { throw error }
+                throw CommandFailure(
+                    "\(error) Nobody else can extend a session, for its node signs that it goes on: it ends with its "
+                        + "lease, 15 minutes after it was renewed last")
             }
-            Terminal.current.print("session \(id) has ended")
         }
     }
 

@@ -1,4 +1,5 @@
 import CoordinationAPI
+import Glibc
 import Mesh
 
 /// A node's status as people read it.
@@ -88,13 +89,20 @@ func age(_ moment: Timestamp?, now: Timestamp) -> String { moment.map { "\(Span(
 /// The sessions of one node.
 func sessionTable(_ sessions: [NodeStatus.Session], now: Timestamp) -> Table {
     Table(
-        headers: ["SESSION", "AGENT", "ADDRESS", "DEVICE", "ENDS IN", "PID"],
+        headers: ["SESSION", "AGENT", "OWNER", "ADDRESS", "DEVICE", "ENDS IN", "AT MOST", "PID"],
         rows: sessions.map { session in
             [
-                session.id.description, session.agent.description, session.address, session.device,
-                session.expires.map { Span($0 - now).description } ?? "", session.processID.map { "\($0)" } ?? "",
+                session.id.description, session.agent.description, session.owner.map(userName) ?? "", session.address,
+                session.device, session.expires.map { Span($0 - now).description } ?? "",
+                session.maximum.map { Span($0 - now).description } ?? "", session.processID.map { "\($0)" } ?? "",
             ]
         })
+}
+
+/// Who a local user is, by name where the machine knows one.
+private func userName(_ id: UInt32) -> String {
+    guard let entry = unsafe getpwuid(id), let name = unsafe entry.pointee.pw_name else { return "\(id)" }
+    return unsafe String(cString: name)
 }
 
 /// `512 B`, `1.5 KiB`, …

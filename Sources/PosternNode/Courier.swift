@@ -15,6 +15,8 @@ package struct Courier: Sendable {
     package static let longestDatagram = 1200
     static let tries = 5
     static let pause = Duration.seconds(1)
+    /// How long a letter may be under way.
+    static let patience = pause * (tries + 1)
     /// Of letters under way; what is more is not sent, and the lease ends on its own.
     package static let capacity = 4096
 

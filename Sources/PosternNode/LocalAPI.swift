@@ -18,8 +18,9 @@ extension Node {
             case .run(let request): await run(request, received: received.descriptors, for: connection)
             case .attach(let id): try await attach(to: id, caller: caller, connection)
             case .endSession(let id):
-                try endSession(id, caller: caller)
-                connection.send(.ended)
+                connection.send(.ended(try endSession(id, caller: caller)))
+            case .extendSession(let id):
+                connection.send(.extended(try await extendSession(id, caller: caller)))
             case .rotateSession(let id):
                 connection.send(.rotated(try await rotateKey(of: id, caller: caller)))
             case .whois(let text): connection.send(.whois(try whois(text)))

@@ -37,6 +37,8 @@ extension Node {
             bytes = try JSON.encode(envelope)
         } catch { throw NodeError("what is to be said of session `\(id)` cannot be written: \(error)") }
         let nodes = (plan.grantedNodes[id] ?? lastGranted[id] ?? []).subtracting([local.name])
+        // The end of the last session that a node shares with this one must reach it too.
+        for node in nodes { correspondents[node] = .now() + Courier.patience }
         try hear(envelope, now: now)
         let addresses = nodes.compactMap { map?.nodes[$0] }.map { membership.pool.ipv4(at: $0.offset) }
         courier.take(bytes, about: id, to: addresses, now: .now())

@@ -52,6 +52,8 @@ package actor Node {
     /// What goes to other nodes without the coordinator, and what comes from them.
     var courier = Courier()
     var letterLimit = LetterLimit()
+    /// Until when a node is spoken to of what no session of ours is there for any more.
+    var correspondents: [NodeName: BootTime] = [:]
     var meshSocket: MeshSocket?
     let letters: AsyncStream<Void>
     let newLetters: AsyncStream<Void>.Continuation
@@ -159,6 +161,8 @@ extension Node {
     /// Plans and brings the machine to the plan.
     func reconcile(_ scope: Reconciler.Scope = .changes) {
         readPolicyIfStale()
+        correspondents = correspondents.filter { $0.value > .now() }
+        planner.correspondents = Set(correspondents.keys)
         let before = plan.grantedNodes
         plan =
             isDown

@@ -30,7 +30,7 @@ struct PlanView {
     let localSessions: [SessionID: NetworkMap.Session]
     /// Sessions, from anywhere, that may open something on this node.
     let callers: [NetworkMap.Session]
-    /// Nodes that share a granted session with this one. Nodes tell each other of their sessions, at a port of their
+    /// Nodes that share a granted session with this one, or did until it ended a moment ago. Nodes tell each other of their sessions, at a port of their
     /// own, when the coordinator is away.
     let neighbours: [NetworkMap.Node]
     /// Who may open what, and until when; nil where time does not end it.
@@ -39,7 +39,10 @@ struct PlanView {
 
     private let reach: [AgentName: Reach]
 
-    init(map: NetworkMap, own: NetworkMap.Node, local: [SessionID: LocalSession], grants: [Grant]) {
+    init(
+        map: NetworkMap, own: NetworkMap.Node, local: [SessionID: LocalSession], grants: [Grant],
+        correspondents: Set<NodeName> = []
+    ) {
         (self.map, self.own) = (map, own)
         let sockets = Sockets(map)
         let reach = Dictionary(grouping: grants, by: \.agent).mapValues { sockets.reach($0) }
@@ -54,7 +57,7 @@ struct PlanView {
         callers = live.filter { session in
             reach[session.agent, default: [:]].keys.contains { map.services[$0]?.node == own.name }
         }
-        let near = Set(callers.map(\.node)).union(
+        let near = correspondents.union(callers.map(\.node)).union(
             localSessions.values.flatMap { reach[$0.agent, default: [:]].keys.compactMap { map.services[$0]?.node } })
         neighbours = near.subtracting([own.name]).sorted().compactMap { map.nodes[$0] }
         // What a session of another node may open elsewhere is the business of others.

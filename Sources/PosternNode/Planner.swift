@@ -19,6 +19,8 @@ package struct Planner: Sendable {
     private var known = KnownGrants()
     /// By which endpoint each peer is tried.
     package var endpoints = EndpointChoice()
+    /// Nodes that must hear from this one whether or not they share a session with it: of the end of the last one.
+    package var correspondents: Set<NodeName> = []
     private let keepalive: Keepalive
 
     package init(node: LocalNode, numbering: Numbering = Numbering(), keepalive: Keepalive = .automatic) {
@@ -40,7 +42,7 @@ package struct Planner: Sendable {
             return .nothing(because: "the mesh knows node `\(node.name)` by another WireGuard key: nothing may pass")
         }
         let granted = known.grants(in: map, by: policy, now: isTimeKnown ? clock.utc(at: now) : nil)
-        let view = PlanView(map: map, own: own, local: sessions, grants: granted.grants)
+        let view = PlanView(map: map, own: own, local: sessions, grants: granted.grants, correspondents: correspondents)
         do {
             try numbering.assign(peers: view.peers, sockets: view.sockets)
             var problems = view.problems

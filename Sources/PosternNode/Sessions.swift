@@ -75,10 +75,28 @@ extension Node {
     }
 
     /// Ends a session from outside: its network first, then its processes.
-    func endSession(_ id: SessionID, caller: Caller) throws {
+    func endSession(_ id: SessionID, caller: Caller) throws -> SessionEnding {
+        let asked = BootTime.now()
         guard let session = sessions[id] else { throw NodeError("there is no session `\(id)` on this node") }
         try check(caller, owns: session.owner, id)
-        stop(session, because: "the session was ended")
+        let by = caller.uid == session.owner ? "" : " by the user with the id \(caller.uid)"
+        let cut = stop(session, because: "the session was ended with `postern session end`" + by)
+        return SessionEnding(
+            id: id, cutAfterMilliseconds: (cut - asked).milliseconds,
+            problem: problems.first { $0.device == session.local.device }?.text)
+    }
+
+    /// Renews a session's lease now, so that it lives for long where nobody renews it any more.
+    func extendSession(_ id: SessionID, caller: Caller) async throws -> SessionLease {
+        guard let session = sessions[id] else { throw NodeError("there is no session `\(id)` on this node") }
+        try check(caller, owns: session.owner, id)
+        guard let process = session.process else { throw NodeError("the command of session `\(id)` has not started") }
+        let expires = try await renewed(session.local)
+        await waitForMap(within: .seconds(5)) { ($0.sessions[id]?.expires).map { $0 >= expires } ?? true }
+        guard let known = map?.sessions[id] else { throw NodeError("session `\(id)` has ended meanwhile") }
+        reconcile()
+        try process.send(.lease(clock.bootTime(of: known.expires) - .now()))
+        return SessionLease(id: id, expires: known.expires, maximum: known.maximum)
     }
 
     /// Ends the sessions that the mesh no longer knows: their lease ran out, or an admin ended them.
@@ -363,10 +381,15 @@ extension Node {
         } catch { log.error("session \(session.local.id): \(error)") }
     }
 
-    func stop(_ session: LiveSession, because reason: String) {
+    /// Gives the moment at which the network was cut.
+    @discardableResult
+    func stop(_ session: LiveSession, because reason: String) -> BootTime {
         session.notify(reason)
         remove(session)
+        let cut = BootTime.now()
+        defer { log.info("session \(session.local.id): \(reason)") }
         do { try session.process?.kill() } catch { log.error("session \(session.local.id): \(error)") }
+        return cut
     }
 
     private func remove(_ session: LiveSession) {

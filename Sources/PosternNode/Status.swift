@@ -49,6 +49,7 @@ extension Node {
         return NodeStatus.Session(
             id: session.local.id, agent: session.local.agent,
             address: known.map { membership.pool.ipv4(at: $0.offset).description } ?? "",
-            device: session.local.device.rawValue, expires: known?.expires, processID: session.process?.pid)
+            device: session.local.device.rawValue, expires: known?.expires, maximum: known?.maximum,
+            processID: session.process?.pid, owner: session.owner)
     }
 }

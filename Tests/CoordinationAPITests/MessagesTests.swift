@@ -99,6 +99,7 @@ import Testing
                     + #""environment":{"A":"b"},"terminal":{"columns":80,"rows":24}}}}"#
             ),
             (.endSession(Sample.session), #"{"endSession":{"_0":"\#(Sample.session)"}}"#),
+            (.extendSession(Sample.session), #"{"extendSession":{"_0":"\#(Sample.session)"}}"#),
             (.signal(15), #"{"signal":{"_0":15}}"#),
         ]
         for (request, json) in requests {
@@ -108,7 +109,10 @@ import Testing
         let answers: [(LocalResponse, String)] = [
             (.started(Sample.session), #"{"started":{"_0":"\#(Sample.session)"}}"#),
             (.notice("a"), #"{"notice":{"_0":"a"}}"#), (.exited(code: 3), #"{"exited":{"code":3}}"#),
-            (.ended, #"{"ended":{}}"#), (.failed("b"), #"{"failed":{"_0":"b"}}"#),
+            (
+                .ended(SessionEnding(id: Sample.session, cutAfterMilliseconds: 3)),
+                #"{"ended":{"_0":{"cutAfterMilliseconds":3,"id":"\#(Sample.session)"}}}"#
+            ), (.failed("b"), #"{"failed":{"_0":"b"}}"#),
         ]
         for (answer, json) in answers {
             #expect(try text(answer) == json)

@@ -9,14 +9,14 @@ import Testing
 
 @Suite struct FrameReaderTests {
     @Test func `frames come whole, however the bytes come`() throws {
-        let frames = try LocalFrame.encode(LocalResponse.notice("a")) + LocalFrame.encode(LocalResponse.ended)
+        let frames = try LocalFrame.encode(LocalResponse.notice("a")) + LocalFrame.encode(LocalResponse.up)
         var reader = FrameReader()
         var answers: [LocalResponse] = []
         for byte in frames {
             reader.append([byte])
             while let body = try reader.next() { answers.append(try JSON.decode(LocalResponse.self, from: body)) }
         }
-        #expect(answers == [.notice("a"), .ended])
+        #expect(answers == [.notice("a"), .up])
     }
 
     @Test func `a length past the bound is refused at its first bytes`() {
@@ -53,15 +53,6 @@ import Testing
         #expect(recorder.errors.isEmpty)
     }
 
-    @Test func `ending a session says that it has ended`() async throws {
-        let node = try FakeNode { caller in
-            caller.send(caller.request == .endSession(Sample.session) ? .ended : .failed("what?"))
-        }
-        let recorder = Recorder()
-        #expect(await recorder.postern(["session", "end", "\(Sample.session)", "--socket", node.path]) == 0)
-        #expect(recorder.output == "session \(Sample.session) has ended\n")
-    }
-
     @Test func `a refusal is the node's own sentence`() async throws {
         let node = try FakeNode { $0.send(.failed("only root may ask\u{07}")) }
         let recorder = Recorder()
@@ -76,7 +67,7 @@ import Testing
             ([255, 255, 255, 255], "cannot be read: the message is longer"),
             ([0, 0, 0, 0], "cannot be read"), ([0, 0, 0, 2] + Array("{}".utf8), "cannot be read"),
             ([0, 0, 0, 4, 0xFF, 0, 0xFE, 1], "cannot be read"),
-            ([0, 0, 0, 12] + Array(#"{"ended":{}}"#.utf8), "to another question"),
+            ([0, 0, 0, 9] + Array(#"{"up":{}}"#.utf8), "to another question"),
         ] as [([UInt8], String)])
     func `nonsense from the socket is an error and no crash`(bytes: [UInt8], words: String) async throws {
         let node = try FakeNode { $0.send(bytes) }
@@ -134,7 +125,7 @@ import Testing
         arguments: [
             ([.failed("agent `writer` may not run here")], "agent `writer` may not run here\n"),
             ([], "posternd hung up before the command ran"),
-            ([.ended], "to another question"),
+            ([.up], "to another question"),
         ] as [([LocalResponse], String)])
     func `a command that was refused or lost ends with 125`(answers: [LocalResponse], words: String) async throws {
         let node = try FakeNode { caller in

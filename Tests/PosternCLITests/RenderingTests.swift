@@ -62,8 +62,8 @@ import Testing
                 PEER    ADDRESS    ENDPOINT         HANDSHAKE  RECEIVED  SENT  DEVICE
                 node-b  10.64.0.2  192.0.2.2:51820  12s ago    1.5 KiB   12 B  postern0
 
-                SESSION                           AGENT   ADDRESS    DEVICE  ENDS IN  PID
-                00112233445566778899aabbccddeeff  writer  10.64.0.9  pt1     14m 50s  4711
+                SESSION                           AGENT   OWNER       ADDRESS    DEVICE  ENDS IN  AT MOST  PID
+                00112233445566778899aabbccddeeff  writer  4000000000  10.64.0.9  pt1     14m 50s  7h 46m   4711
 
                 problem: cannot reach node `node-c`
 

@@ -32,7 +32,7 @@ enum Sample {
             sessions: [
                 .init(
                     id: session, agent: agent, address: "10.64.0.9", device: "pt1", expires: now + .seconds(890),
-                    processID: 4711)
+                    maximum: now + .seconds(28_000), processID: 4711, owner: 4_000_000_000)
             ],
             packets: [
                 .init(direction: "ingress", reason: "no grant", passed: false, packets: 3, bytes: 180),
