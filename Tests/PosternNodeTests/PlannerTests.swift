@@ -35,6 +35,16 @@ import WireGuard
         #expect(plan.problems.isEmpty)
     }
 
+    @Test mutating func `a node that must hear of the last end is spoken to, and nothing else is open to it`() throws {
+        var planner = Planner(node: mesh.node)
+        #expect(try mesh.plan(with: &planner).tables.verdicts.isEmpty)
+        planner.correspondents = [NodeName(unchecked: "b"), NodeName(unchecked: "nobody")]
+        let plan = try mesh.plan(with: &planner)
+        #expect(plan.devices[mesh.node.device]?.configuration.peers.keys.map(\.self) == [try node("b").key])
+        #expect(plan.tables.verdicts.count == 2)
+        #expect(plan.tables.withoutLetters.verdicts.isEmpty)
+    }
+
     @Test mutating func `what is not granted is not open`() throws {
         let session = try mesh.addSession(of: "one", on: "a")
         let plan = try mesh.plan()
