@@ -58,13 +58,16 @@ package struct RunRequest: Codable, Equatable, Sendable {
     /// How large the caller's terminal is, where the command is to have one; standard input is then a socket, over
     /// which the outer end of the session's terminal comes back.
     package let terminal: TerminalSize?
+    /// Whether the command is killed when the session ends, and not left without a network alone.
+    package let kill: Bool
 
     package init(
         agent: AgentName, command: [String], environment: [String: String], directory: String, user: UInt32?,
-        asRoot: Bool = false, terminal: TerminalSize? = nil
+        asRoot: Bool = false, terminal: TerminalSize? = nil, kill: Bool = true
     ) {
         (self.agent, self.command, self.environment) = (agent, command, environment)
         (self.directory, self.user, self.asRoot, self.terminal) = (directory, user, asRoot, terminal)
+        self.kill = kill
     }
 }
 

@@ -8,13 +8,16 @@ import Mesh
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a command as an agent, in a session of its own.",
-        usage: "postern run --agent <agent> [--user <user>] [--no-tty] [--as-root] [--socket <path>] -- <command> ...",
+        usage:
+            "postern run --agent <agent> [--user <user>] [--no-tty] [--as-root] [--kill | --no-kill] [--socket <path>] -- <command> ...",
         discussion: """
             The command gets the agent's own address and key on the mesh, reaches what policy allows and nothing else, \
             and loses both when it ends. Its exit code is passed on: 127 and 126 for a \
             command that is not there or cannot be run, as in a shell; 125 means that Postern refused or lost it. \
             At a terminal it gets a terminal of its own, \
-            which is relayed. When posternd stops, the session runs on, and this command waits for posternd to come back. \
+            which is relayed. When the session ends before the command does, its network is cut, the reason is said on \
+            standard error, and the command is killed, which is exit code 137; not with --no-kill, and not at a \
+            terminal unless --kill is given. When posternd stops, the session runs on, and this command waits for posternd to come back. \
             The session's id, and what Postern has to say, go to standard error.
 
             Examples:
@@ -38,6 +41,13 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Run the command as uid 0 of a user namespace in which nobody else is: root by name, without rights.")
     var asRoot = false
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp(
+            "Whether the command is killed when the session ends, or runs on without a network.",
+            discussion: "It is killed unless it is at a terminal."))
+    var kill: Bool?
+
     @OptionGroup var socket: SocketOptions
 
     @Argument(parsing: .postTerminator, help: "What to run, after `--`.")
@@ -54,7 +64,7 @@ struct RunCommand: AsyncParsableCommand {
         let request = RunRequest(
             agent: agent, command: command, environment: ProcessInfo.processInfo.environment,
             directory: FileManager.default.currentDirectoryPath, user: try user.map(Self.userID), asRoot: asRoot,
-            terminal: relay.terminal)
+            terminal: relay.terminal, kill: kill ?? (relay.terminal == nil))
         if let warning = LaterRun.warning(in: request.directory) { Terminal.current.complain(warning) }
         let signals = try SignalQueue()
         var conversation = try RunConversation(path: socket.path, relay: relay)

@@ -18,14 +18,14 @@ extension Node {
     func adoptSessions() throws {
         let cgroups = try sessionsCgroup()
         try cgroups.create()
-        for (id, record) in try records.all() where sessions[id] == nil {
+        for (id, record) in try records.all() where running(id) == nil {
             do {
                 guard let record else { throw NodeError("its record cannot be read") }
-                sessions[id] = try adopt(record)
+                if record.isCut == true { cut[id] = try adopt(record) } else { sessions[id] = try adopt(record) }
                 log.notice("session \(id) of agent `\(record.agent)` runs on: it has been taken over")
             } catch { conclude(id, record, because: "\(error)") }
         }
-        for id in try cgroups.children() where !sessions.keys.contains(where: { $0.rawValue == id }) {
+        for id in try cgroups.children() where (try? SessionID(id)).flatMap({ running($0) }) == nil {
             try cgroups.child(id).remove()
         }
         try removeLeftoverDevices(except: Set(sessions.values.map(\.local.device)))
@@ -53,7 +53,8 @@ extension Node {
         let namespace = try NetworkNamespace(path: "/proc/\(process.id)/ns/net")
         return LiveSession(
             local: local, place: SessionPlace(namespace: namespace, cgroup: record.cgroup), owner: record.owner,
-            audience: Audience(nil), process: found, keyedAt: record.keyedAt.map { BootTime(rawValue: $0) } ?? .now())
+            audience: Audience(nil), outlives: record.outlives ?? false, process: found,
+            keyedAt: record.keyedAt.map { BootTime(rawValue: $0) } ?? .now())
     }
 
     /// The session is over; whoever asks how it went is told.
@@ -62,6 +63,7 @@ extension Node {
         let outcome: LocalResponse =
             switch records.rendezvous(of: id).lastReport {
             case .exited(let exit): .exited(code: exit.status)
+            case .expired: .failed("the session's lease ended while posternd was away, and its command was killed")
             default: .failed("the session ended while posternd was away: \(reason)")
             }
         if let record { ended.note(id, owner: record.owner, outcome) }
@@ -71,7 +73,7 @@ extension Node {
     /// Follows the sessions that were taken over until they end.
     func followAdopted() async {
         await withDiscardingTaskGroup { group in
-            for session in sessions.values {
+            for session in Array(sessions.values) + Array(cut.values) {
                 guard let process = session.process else { continue }
                 group.addTask { await self.follow(session, process) }
             }
@@ -93,7 +95,7 @@ extension Node {
             try check(caller, owns: past.owner, id)
             return connection.send(past.outcome)
         }
-        guard let session = sessions[id] else { throw NodeError("there is no session `\(id)` on this node") }
+        guard let session = running(id) else { throw NodeError("there is no session `\(id)` on this node") }
         try check(caller, owns: session.owner, id)
         session.audience.attach(connection)
         connection.send(.started(id))
@@ -101,7 +103,7 @@ extension Node {
             if case .signal(let number) = received.request { try? session.process?.send(.signal(number)) }
         }
         // The caller has gone, and nobody is left to hear of the command.
-        if !Task.isCancelled, session.audience.isHeard(by: connection) { try sessions[id]?.process?.kill() }
+        if !Task.isCancelled, session.audience.isHeard(by: connection) { try running(id)?.process?.kill() }
     }
 
     func check(_ caller: Caller, owns owner: UInt32, _ id: SessionID) throws(NodeError) {

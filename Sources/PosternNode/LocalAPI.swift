@@ -19,6 +19,7 @@ extension Node {
             case .attach(let id): try await attach(to: id, caller: caller, connection)
             case .endSession(let id):
                 connection.send(.ended(try endSession(id, caller: caller)))
+                await forgetIfCut(id)
             case .extendSession(let id):
                 connection.send(.extended(try await extendSession(id, caller: caller)))
             case .rotateSession(let id):

@@ -62,6 +62,8 @@ package actor Node {
     /// Where sessions that have just ended were known.
     var lastGranted: [SessionID: Set<NodeName>] = [:]
     var sessions: [SessionID: LiveSession] = [:]
+    /// Those that have ended, and whose commands go on without a network.
+    var cut: [SessionID: LiveSession] = [:]
     /// Those whose key is being exchanged.
     var rotating: Set<SessionID> = []
     var plan = Plan.empty

@@ -20,6 +20,10 @@ struct SessionRecord: Codable, Equatable, Sendable {
     /// Who started it.
     let owner: UInt32
     let cgroup: String
+    /// Whether its command is left alone when the session ends.
+    var outlives: Bool?
+    /// Whether the session has ended, and its command alone runs on.
+    var isCut: Bool?
     /// The session's first process, once it runs.
     var process: Process?
 

@@ -20,6 +20,8 @@ struct LiveSession: Sendable {
     /// Who started it, and so who besides root may end it.
     let owner: UInt32
     let audience: Audience
+    /// Whether its command is left alone, without a network, when the session ends.
+    var outlives = false
     var process: EnclosureProcess?
     /// Since when it has had its key, or that was asked for.
     var keyedAt = BootTime.now()
@@ -28,6 +30,7 @@ struct LiveSession: Sendable {
     var record: SessionRecord {
         var record = SessionRecord(of: local, owner: owner, cgroup: place.cgroup)
         record.keyedAt = keyedAt.rawValue
+        record.outlives = outlives
         record.process = process.map { SessionRecord.Process(id: $0.pid, startTime: $0.startTime) }
         return record
     }
@@ -62,12 +65,13 @@ extension Node {
         do {
             let caller = try Caller(of: connection)
             let identity = try admit(request, caller: caller, descriptors: received.all)
-            let session = try prepare(request.agent, owner: caller.uid, Audience(connection))
+            var session = try prepare(request.agent, owner: caller.uid, Audience(connection))
+            session.outlives = !request.kill
             let outcome: Result<Int32, any Error>
             do { outcome = .success(try await live(session, request, identity, received, connection)) } catch {
                 outcome = .failure(error)
             }
-            guard !Task.isCancelled || sessions[session.local.id]?.process == nil else {
+            guard !Task.isCancelled || running(session.local.id)?.process == nil else {
                 return connection.send(.notice("posternd stops; the session runs on until its lease ends"))
             }
             await finish(session, outcome.response)
@@ -77,12 +81,16 @@ extension Node {
     /// Ends a session from outside: its network first, then its processes.
     func endSession(_ id: SessionID, caller: Caller) throws -> SessionEnding {
         let asked = BootTime.now()
-        guard let session = sessions[id] else { throw NodeError("there is no session `\(id)` on this node") }
+        guard let session = running(id) else { throw NodeError("there is no session `\(id)` on this node") }
         try check(caller, owns: session.owner, id)
+        guard cut[id] == nil else {
+            try session.process?.kill()
+            return SessionEnding(id: id, cutAfterMilliseconds: 0)
+        }
         let by = caller.uid == session.owner ? "" : " by the user with the id \(caller.uid)"
-        let cut = stop(session, because: "the session was ended with `postern session end`" + by)
+        let moment = stop(session, because: "the session was ended with `postern session end`" + by)
         return SessionEnding(
-            id: id, cutAfterMilliseconds: (cut - asked).milliseconds,
+            id: id, cutAfterMilliseconds: (moment - asked).milliseconds,
             problem: problems.first { $0.device == session.local.device }?.text)
     }
 
@@ -315,7 +323,8 @@ extension Node {
             timeToLive: left, readOnlyPaths: identity.provisions.paths.sorted(),
             hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"],
             devices: identity.provisions.devices.sorted(), asRoot: request.asRoot,
-            userNamespaces: identity.provisions.userNamespaces, terminal: request.terminal)
+            userNamespaces: identity.provisions.userNamespaces, terminal: request.terminal,
+            outlivesLease: session.outlives)
     }
 
     private func follow(
@@ -346,7 +355,11 @@ extension Node {
             case .report(.ready): try process.send(.go)
             case .report(.started): audience.send(.started(session.id))
             case .report(.exited(let exit)): outcome = exit.status
-            case .report(.expired): audience.send(.notice("the session's time is up: its lease has ended"))
+            case .report(.expired):
+                audience.send(.notice("the session's time is up: its lease has ended, and its command was killed"))
+            case .report(.lapsed):
+                audience.send(
+                    .notice("the session's time is up: its lease has ended, and its command runs on without a network"))
             case .report(.failed(let error)):
                 guard error.step == .command else { throw error }
                 // The command itself could not be run: a shell's 126 and 127 follow.
@@ -365,6 +378,8 @@ extension Node {
         end(session)
         ended.note(session.local.id, owner: session.owner, outcome)
         session.audience.finish(outcome)
+        // Of one that was cut the mesh has been told.
+        guard cut.removeValue(forKey: session.local.id) == nil else { return }
         await forget(session.local.id)
     }
 
@@ -384,13 +399,32 @@ extension Node {
     /// Gives the moment at which the network was cut.
     @discardableResult
     func stop(_ session: LiveSession, because reason: String) -> BootTime {
-        session.notify(reason)
+        let id = session.local.id
+        let goesOn = session.outlives && session.process != nil
+        session.notify(
+            reason + (goesOn ? ": its command runs on without a network" : ": its network is cut, its command killed"))
+        log.info("session \(id): \(reason)")
         remove(session)
-        let cut = BootTime.now()
-        defer { log.info("session \(session.local.id): \(reason)") }
-        do { try session.process?.kill() } catch { log.error("session \(session.local.id): \(error)") }
-        return cut
+        let moment = BootTime.now()
+        do {
+            if goesOn { try leave(session) } else { try session.process?.kill() }
+        } catch { log.error("session \(id): \(error)") }
+        return moment
     }
+
+    /// The session is over, and its command goes on: known to whoever started it, and to the disk, until it ends.
+    private func leave(_ session: LiveSession) throws {
+        cut[session.local.id] = session
+        var record = session.record
+        record.isCut = true
+        try records.write(record)
+    }
+
+    /// The mesh hears of the end of a session whose command goes on.
+    func forgetIfCut(_ id: SessionID) async { if cut[id] != nil { await forget(id) } }
+
+    /// A session whose command runs, whether or not it has a network still.
+    func running(_ id: SessionID) -> LiveSession? { sessions[id] ?? cut[id] }
 
     private func remove(_ session: LiveSession) {
         // What its device has found out of others' endpoints is for the next one.

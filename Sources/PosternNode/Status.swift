@@ -14,7 +14,8 @@ extension Node {
             address6: own.map { pool.ipv6(at: $0.offset).description } ?? "",
             pool: pool.v4Text, mapVersion: map?.version, mapIssuedAt: map?.issuedAt, mapValidUntil: map?.validUntil,
             coordinatorURL: membership.url, coordinatorError: coordinatorError, devices: devices(),
-            sessions: sessions.values.map(summary).sorted { $0.id < $1.id }, packets: packetCounts(),
+            sessions: (sessions.values.map(summary) + cut.values.map(summary)).sorted { $0.id < $1.id },
+            packets: packetCounts(),
             suppressedEvents: suppressedEvents,
             problems: standingProblems + problems.map(\.text) + drift + leftOut)
     }

@@ -8,7 +8,7 @@ import Mesh
 //        --- go ------------------------>
 //        <-- started PID ---------------- PID in the session's own pid namespace
 //        --- signal N | lease MS | end ->
-//        <-- exited code N | signal N --- or `expired`
+//        <-- exited code N | signal N --- or `expired`; before that `lapsed`, where the command outlives its lease
 //        <-- failed STEP: SENTENCE ------ in place of any of the above, and the last message
 
 /// What `posternd` tells a session.
@@ -28,6 +28,8 @@ package enum EnclosureReport: Equatable, Sendable {
     case exited(EnclosureExit)
     /// The time to live ran out; what was left was killed.
     case expired
+    /// The time to live ran out, and the command goes on.
+    case lapsed
     /// The enclosure, or with the step `command` only the command, could not be run. The session's end that
     /// follows bears the status: 125, and for a command what a shell gives, 127 if it is not there and else 126.
     case failed(SandboxError)
@@ -87,6 +89,7 @@ extension EnclosureReport {
         case .exited(.code(let code)): "exited code \(code)"
         case .exited(.signal(let signal)): "exited signal \(signal)"
         case .expired: "expired"
+        case .lapsed: "lapsed"
         case .failed(let error): "failed \(error.step.rawValue): \(Self.oneLine(error.reason))"
         }
     }
@@ -101,6 +104,7 @@ extension EnclosureReport {
         switch (words.first, words.count) {
         case ("ready", 1): self = .ready
         case ("expired", 1): self = .expired
+        case ("lapsed", 1): self = .lapsed
         case ("started", 2):
             guard let number, number > 1 else { return nil }
             self = .started(pid: number)

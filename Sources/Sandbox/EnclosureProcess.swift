@@ -20,7 +20,7 @@ package final class EnclosureProcess: Sendable {
     package let startTime: UInt64
     /// Reports in their checked order, then `ended`, then the end of the stream. For one consumer.
     ///
-    /// The order allows five events at most, so nothing is ever dropped.
+    /// Few of them: only leases that end and are renewed may repeat.
     package let events: AsyncStream<EnclosureEvent>
     private let descriptors: SessionDescriptors
 

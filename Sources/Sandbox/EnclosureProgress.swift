@@ -12,6 +12,7 @@ enum EnclosureProgress: Equatable {
         case (.ready, .exited), (.running, .exited): self = .finished
         case (.preparing, .failed), (.ready, .failed), (.running, .failed): self = .finished
         case (.ready, .expired), (.running, .expired): self = .finished
+        case (.running, .lapsed): break
         default: return false
         }
         return true

@@ -31,6 +31,8 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
     package let hostName: String
     /// How long the session lives without `EnclosureCommand.lease`, counted by CLOCK_BOOTTIME.
     package let timeToLive: Duration
+    /// Whether the command goes on when that is over, without a network.
+    package let outlivesLease: Bool
     /// Shown read-only at their own paths, beside `/usr` and `/etc`.
     package let readOnlyPaths: [String]
     /// Never shown, neither as working directory nor as a read-only path: the daemon's own state.
@@ -43,7 +45,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         hosts: [HostsEntry], uid: UInt32, gid: UInt32, hostName: String, timeToLive: Duration,
         readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"], devices: [String] = [],
         asRoot: Bool = false,
-        userNamespaces: Bool = false, terminal: TerminalSize? = nil
+        userNamespaces: Bool = false, terminal: TerminalSize? = nil, outlivesLease: Bool = false
     ) throws(SandboxError) {
         self.session = session
         self.command = command
@@ -52,7 +54,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         self.hosts = hosts
         (self.uid, self.gid) = (uid, gid)
         self.hostName = hostName
-        self.timeToLive = timeToLive
+        (self.timeToLive, self.outlivesLease) = (timeToLive, outlivesLease)
         (self.readOnlyPaths, self.hiddenPaths, self.devices) = (readOnlyPaths, hiddenPaths, devices)
         (self.asRoot, self.userNamespaces, self.terminal) = (asRoot, userNamespaces, terminal)
         try check()

@@ -19,11 +19,17 @@ struct SessionLifecycle: Equatable {
         case forward(Int32)
         case setDeadline(Duration)
         case stopListening
+        /// The time is up, and the command is left alone.
+        case lapse
         /// Ends PID 1, and the kernel with it every other process.
         case finish(EnclosureReport, status: Int32)
     }
 
+    /// Whether the command goes on when its time is up.
+    let outlivesLease: Bool
     private(set) var state = State.waiting
+
+    init(outlivesLease: Bool = false) { self.outlivesLease = outlivesLease }
 
     mutating func handle(_ event: Event) -> Action {
         let action =
@@ -61,6 +67,7 @@ struct SessionLifecycle: Equatable {
         case .command(.end): Self.finish(.signal(Self.kill))
         case .controlClosed: .stopListening
         case .commandEnded(let exit): Self.finish(exit)
+        case .deadline where outlivesLease: .lapse
         case .deadline: .finish(.expired, status: 128 + Self.kill)
         }
     }

@@ -22,7 +22,7 @@ package struct SessionProgram {
     private let listener: Int32?
     private let ending: Int32?
     private var control: Int32? = Self.controlDescriptor
-    private var lifecycle = SessionLifecycle()
+    private var lifecycle: SessionLifecycle
     private var commandID: Int32 = 0
 
     /// Runs to the end of the session and returns the status to exit with.
@@ -73,6 +73,7 @@ package struct SessionProgram {
         }
         close(Self.specificationDescriptor)
         specification = try .decoded(bytes)
+        lifecycle = SessionLifecycle(outlivesLease: specification.outlivesLease)
         try Enclosure.checkStdio([0, 1, 2])
         umask(0o022)
         timer = try kernel(pt_boot_timer(), .spawn, "cannot make the session's timer")
@@ -176,6 +177,10 @@ extension SessionProgram {
         case .forward(let signal): kill(-commandID, signal)
         case .setDeadline(let span):
             guard (try? Self.arm(timer, span)) != nil else { return Self.failureStatus }
+        case .lapse:
+            // A timer that has rung stays readable until it is set again.
+            guard pt_boot_timer_set(timer, 0) >= 0 else { return Self.failureStatus }
+            report(.lapsed)
         case .stopListening:
             if let control { close(control) }
             control = nil

@@ -96,7 +96,7 @@ import Testing
             (
                 .run(run),
                 #"{"run":{"_0":{"agent":"crew/writer","asRoot":false,"command":["id"],"directory":"/srv","#
-                    + #""environment":{"A":"b"},"terminal":{"columns":80,"rows":24}}}}"#
+                    + #""environment":{"A":"b"},"kill":true,"terminal":{"columns":80,"rows":24}}}}"#
             ),
             (.endSession(Sample.session), #"{"endSession":{"_0":"\#(Sample.session)"}}"#),
             (.extendSession(Sample.session), #"{"extendSession":{"_0":"\#(Sample.session)"}}"#),

@@ -103,7 +103,7 @@ import Testing
             guard case .run(let request) = caller.request, request.command == ["id", "-u"], request.user == 1000,
                 request.agent == Sample.agent, request.directory == FileManager.default.currentDirectoryPath,
                 request.environment["PATH"] == ProcessInfo.processInfo.environment["PATH"],
-                caller.descriptors.count == 3,
+                caller.descriptors.count == 3, request.kill,
                 zip(caller.descriptors, 0...2).allSatisfy({ isatty($1) == 1 || isSameFile($0, $1) })
             else { return caller.send(.failed("what?")) }
             caller.send(.started(Sample.session))
@@ -119,6 +119,16 @@ import Testing
             recorder.errors == warning + "postern: session \(Sample.session)\npostern: node-c did not confirm\u{FFFD}\n"
         )
         #expect(recorder.output.isEmpty)
+    }
+
+    @Test(arguments: [("--kill", true), ("--no-kill", false)])
+    func `whether the command is killed at the end is for the caller to say`(option: String, kill: Bool) async throws {
+        let node = try FakeNode { caller in
+            guard case .run(let request) = caller.request, request.kill == kill else { return }
+            caller.send(.exited(code: 0))
+        }
+        let recorder = Recorder()
+        #expect(await recorder.postern(["run", "--agent", "a", option, "--socket", node.path, "--", "id"]) == 0)
     }
 
     @Test(

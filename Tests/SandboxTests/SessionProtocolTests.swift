@@ -11,7 +11,7 @@ import Testing
 
     @Test(
         arguments: [
-            .ready, .started(pid: 2), .exited(.code(0)), .exited(.signal(9)), .expired,
+            .ready, .started(pid: 2), .exited(.code(0)), .exited(.signal(9)), .expired, .lapsed,
             .failed(SandboxError(.mounts, "cannot mount on `/x`: no such file")),
         ] as [EnclosureReport])
     func `a report comes back from its text`(report: EnclosureReport) {
@@ -39,7 +39,8 @@ import Testing
     @Test func `reports are believed in their order only`() {
         let told: [(EnclosureReport, Bool)] = [
             (.started(pid: 2), false), (.exited(.code(0)), false), (.ready, true), (.ready, false),
-            (.started(pid: 2), true), (.exited(.code(0)), true), (.exited(.code(1)), false),
+            (.started(pid: 2), true), (.lapsed, true), (.lapsed, true), (.exited(.code(0)), true), (.lapsed, false),
+            (.exited(.code(1)), false),
             (.failed(SandboxError(.command, "late")), false),
         ]
         var progress = EnclosureProgress.preparing
@@ -83,6 +84,25 @@ import Testing
         _ = session.handle(.command(.go))
         let taken = session.handle(event)
         #expect(taken == action)
+    }
+
+    @Test func `a command that outlives its lease is left alone, and waited for`() {
+        var session = SessionLifecycle(outlivesLease: true)
+        let events: [(Event, Action)] = [
+            (.command(.go), .start), (.deadline, .lapse), (.command(.lease(.seconds(5))), .setDeadline(.seconds(5))),
+            (.deadline, .lapse), (.command(.signal(2)), .forward(2)),
+            (.commandEnded(.code(3)), .finish(.exited(.code(3)), status: 3)),
+        ]
+        for (event, action) in events {
+            let taken = session.handle(event)
+            #expect(taken == action)
+        }
+    }
+
+    @Test func `what has not started does not outlive its lease`() {
+        var session = SessionLifecycle(outlivesLease: true)
+        let taken = session.handle(.deadline)
+        #expect(taken == .finish(.expired, status: 137))
     }
 
     @Test func `after its end nothing happens`() {

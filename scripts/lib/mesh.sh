@@ -258,15 +258,18 @@ in_node_a() { nsenter --net="$(netns_of node-a)" "$@"; }
 session_node=node-a
 declare -A process_of=() address_of=() device_of=() key_of=() port_of=()
 
-# start_session AGENT COMMAND...: in the background, on node-a or on session_node; leaves session and session_out.
+# start_session AGENT COMMAND...: in the background, on node-a or on session_node, with run_options; leaves session,
+# session_out and run_pid.
+declare -a run_options=()
 start_session() {
     local agent=$1
     shift
     session_out=$work/session.out
     : >"$session_out"
     (cd "$work/agent" && POSTERN_SOCKET=$(node_socket "$session_node") exec nsenter --net="$(netns_of "$session_node")" \
-        "$bin/postern" run --agent "$agent" --user nobody -- "$@") </dev/null >"$session_out" 2>"$work/session.err" &
-    started_pids+=("$!")
+        "$bin/postern" run --agent "$agent" --user nobody "${run_options[@]}" -- "$@") </dev/null >"$session_out" 2>"$work/session.err" &
+    run_pid=$!
+    started_pids+=("$run_pid")
     wait_until 10 session_runs "$agent"
     session=$(session_of "$agent")
     process_of[$session]=$(session_field "$session" processID)
