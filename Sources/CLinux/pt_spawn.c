@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pt_spawn.h"
 #include "pt_landlock.h"
+#include "pt_priority.h"
 #include "pt_seccomp.h"
 
 #include <errno.h>
@@ -183,6 +184,9 @@ static int finish_capabilities(const struct pt_spawn_request *request)
 static enum pt_spawn_step become(const struct pt_spawn_request *request, int *report_fd)
 {
 	reset_signals();
+	/* A program that we start must not keep the CPU from us. Nor does every cgroup take what precedes. */
+	if (pt_wait_in_turn() < 0)
+		return PT_SPAWN_PRIORITY;
 	if (request->netns_fd >= 0 && setns(request->netns_fd, CLONE_NEWNET) < 0)
 		return PT_SPAWN_NETWORK;
 	if (request->cgroup_fd >= 0 && enter_cgroup(request->cgroup_fd) < 0)

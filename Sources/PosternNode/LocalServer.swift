@@ -46,6 +46,8 @@ package struct LocalServer: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask {
                 await onThread("postern-local", stop: stop) {
+                    // Nobody keeps this machine busy by asking.
+                    Precedence.giveUp()
                     var reception = Reception(listener: listener, stop: stop, patience: patience, evidence: evidence)
                     reception.run { continuation.yield($0) }
                     continuation.finish()

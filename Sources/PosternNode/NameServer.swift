@@ -37,6 +37,8 @@ final class NameServer: Sendable {
     func serve(_ socket: Int32) async throws(NodeError) {
         let stop = try StopSignal()
         await onThread("postern-names", stop: stop) { [self] in
+            // Nobody keeps this machine busy by asking.
+            Precedence.giveUp()
             while !readable([stop.descriptor, socket]).contains(0) { answerOne(at: socket) }
             close(socket)
         }

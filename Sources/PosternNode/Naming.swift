@@ -62,6 +62,8 @@ extension Resolver {
     fileprivate func tell(device: String, mesh: MeshDomain) async -> String? {
         await withCheckedContinuation { continuation in
             let thread = Thread {
+                // What it starts has no more precedence than it has.
+                Precedence.giveUp()
                 continuation.resume(returning: tell(device: device, server: NameServer.address, mesh: mesh))
             }
             thread.name = "postern-resolver"

@@ -36,7 +36,9 @@ extension Node {
         adoptNextKey()
         adoptNextSessionKeys()
         endForgottenSessions()
-        // Many changes at once are planned once.
+        // What goes is gone before the disk is waited for again, and whatever else is to be done.
+        cutOff()
+        // Many changes at once are brought to the devices once.
         changed.yield()
     }
 

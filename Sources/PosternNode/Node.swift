@@ -162,6 +162,24 @@ extension Node {
 
     /// Plans and brings the machine to the plan.
     func reconcile(_ scope: Reconciler.Scope = .changes) {
+        replan()
+        let found =
+            plan.problems.map { Problem(device: nil, text: $0) }
+            + reconciler.apply(plan, places: sessions.mapValues(\.place), scope: scope)
+        for problem in found where !problems.contains(problem) { log.error("\(problem.text)") }
+        problems = found
+        for text in reconciler.takeFreshDrift() { log.error("\(text)") }
+        reconciledVersion = map?.version ?? 0
+        applied.yield()
+    }
+
+    /// Takes from the tables what may not be any more; the rest waits.
+    func cutOff() {
+        replan()
+        reconciler.cutOff(plan, places: sessions.mapValues(\.place))
+    }
+
+    private func replan() {
         readPolicyIfStale()
         correspondents = correspondents.filter { $0.value > .now() }
         planner.correspondents = Set(correspondents.keys)
@@ -175,14 +193,6 @@ extension Node {
         alarm.set(plan.nextChange)
         lastGranted.merge(before.filter { plan.grantedNodes[$0.key] == nil }) { $1 }
         names.show(isDown ? nil : map.flatMap { clock.bootTime(of: $0.validUntil) > .now() ? $0 : nil })
-        let found =
-            plan.problems.map { Problem(device: nil, text: $0) }
-            + reconciler.apply(plan, places: sessions.mapValues(\.place), scope: scope)
-        for problem in found where !problems.contains(problem) { log.error("\(problem.text)") }
-        problems = found
-        for text in reconciler.takeFreshDrift() { log.error("\(text)") }
-        reconciledVersion = map?.version ?? 0
-        applied.yield()
     }
 
     /// Looks at once at devices of which there is news; at the node's own whatever the news is.

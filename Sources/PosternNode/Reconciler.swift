@@ -52,6 +52,12 @@ package struct Reconciler: ~Copyable {
         for device in machine.made where !kept.contains(device) { try machine.perform(.delete(device)) }
     }
 
+    /// Takes from the tables what the plan does not hold. What fails is found still to be done, and said, by `apply`.
+    package mutating func cutOff(_ plan: Plan, places: [SessionID: SessionPlace]) {
+        machine.prepare(for: plan, places: places)
+        machine.tightenAtOnce()
+    }
+
     /// Brings everything to the plan, and says what could not be done.
     package mutating func apply(
         _ plan: Plan, places: [SessionID: SessionPlace], scope: Scope = .devices

@@ -46,8 +46,14 @@ private func spawn(
     unsafe sigfillset(&all)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
     unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+    // Whatever precedes others here, what carries packets waits for its turn.
+    var turn = sched_param()
+    turn.sched_priority = 0
+    unsafe posix_spawnattr_setschedpolicy(&attributes, SCHED_OTHER)
+    unsafe posix_spawnattr_setschedparam(&attributes, &turn)
     unsafe posix_spawnattr_setflags(
-        &attributes, Int16(newSession | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        &attributes,
+        Int16(newSession | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSCHEDULER))
 
     var child: pid_t = 0
     let failure = unsafe withCStrings([program] + arguments) { argv in

@@ -56,6 +56,9 @@ struct RunCommand: AsyncParsableCommand {
             }
             LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
             let log = Logger(label: "posternd")
+            if let reason = Precedence.take() {
+                log.warning("whoever keeps this machine busy is cut off late: no precedence for posternd: \(reason)")
+            }
             let configuration = NodeConfiguration(
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"),

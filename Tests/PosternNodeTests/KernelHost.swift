@@ -86,6 +86,8 @@ final class HostDaemon {
         try host.inside { reconciler.apply(plan, places: places, scope: scope) }
     }
 
+    func cutOff(_ plan: Plan) throws { try host.inside { reconciler.cutOff(plan, places: places) } }
+
     func removeLeftovers(except kept: Set<DeviceName>) throws {
         try host.inside { try reconciler.removeLeftovers(except: kept) }
     }

@@ -89,6 +89,29 @@ import WireGuard
             ])
     }
 
+    @Test func `who is cut off is out of the tables before any device is looked at, and nobody is let in`() throws {
+        let daemon = try HostDaemon(host)
+        #expect(try daemon.apply(plan) == [])
+        var narrow = plan
+        let lost = try #require(plan.tables.verdicts.keys.first)
+        let moved = try #require(plan.tables.services.keys.first)
+        narrow.tables.verdicts[lost] = nil
+        narrow.tables.services[ServiceKey(slot: moved.slot, port: moved.port, transport: .udp)] =
+            plan.tables.services[moved]
+        narrow.devices = [:]
+
+        try daemon.cutOff(narrow)
+
+        var left = plan.tables
+        left.verdicts[lost] = nil
+        #expect(daemon.tables == left)
+        #expect(try HostDaemon(host).tables == left)
+        #expect(try host.backend.devices() == Set(plan.devices.keys))
+        #expect(try daemon.apply(plan) == [])
+        #expect(daemon.tables == plan.tables)
+        try expectStanding(daemon)
+    }
+
     @Test func `without wireguard-go nothing stands, and once it is there all does`() throws {
         let program = host.folder + "/wireguard-go"
         let backend = UserspaceBackend(directory: host.folder + "/wireguard", program: program)

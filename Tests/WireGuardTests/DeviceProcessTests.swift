@@ -1,4 +1,6 @@
+import CLinux
 import Foundation
+import Glibc
 import Testing
 
 @testable import WireGuard
@@ -43,6 +45,22 @@ import Testing
             try place.userspace.delete(device)
             #expect(!isThere(process))
         }
+    }
+
+    @Test func `a tunnel waits for its turn, though whoever makes it precedes others`() async throws {
+        let policy = try await withCheckedThrowingContinuation { continuation in
+            Thread {
+                continuation.resume(
+                    with: Result {
+                        let (place, device) = (try Workshop(), uniqueDevice())
+                        #expect(pt_precede(0) == 0)
+                        try place.createInUserspace(device)
+                        defer { try? place.userspace.delete(device) }
+                        return sched_getscheduler(try place.process(of: device).identifier)
+                    })
+            }.start()
+        }
+        #expect(policy == SCHED_OTHER)
     }
 
     @Test func `whoever asks for the state of an ended process collects it`() throws {

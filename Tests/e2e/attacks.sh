@@ -97,6 +97,18 @@ others6=$(address6_of "$two")
 b6=$(status node-b | jq -r .address6)
 address_a=$(mesh_address node-a)
 fact "the ledger answers" wait_until 5 ledger_answers "$one"
+
+echo "# a session that keeps every processor busy: the daemon does not wait behind it"
+turn_of() { chrt --pid "$1" | sed -n 's/.*policy: //p'; }
+daemon_precedes() {
+    local pid
+    [[ "$(turn_of "$(posternd_of node-a)")" == SCHED_RR ]] || return 1
+    for pid in "${process_of[$one]}" $(pgrep --full "^[^ ]*wireguard-go -f ${device_of[$one]}\$" || true); do
+        [[ "$(turn_of "$pid")" == SCHED_OTHER ]] || return 1
+    done
+}
+fact "posternd precedes what it polices, session and tunnel alike" daemon_precedes
+
 watch on_b
 
 echo "# a session whose own device lets all out (attack 7: AF_PACKET passes what hangs on the queues)"

@@ -8,6 +8,7 @@
 #include "pt_landlock.h"
 #include "pt_mount.h"
 #include "pt_netns.h"
+#include "pt_priority.h"
 #include "pt_process.h"
 #include "pt_seccomp.h"
 #include "pt_spawn.h"
