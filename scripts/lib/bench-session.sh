@@ -14,7 +14,6 @@ bench_session() {
 import json, os, subprocess, sys, time
 
 rounds, postern, namespace, far, near, limits = json.loads(sys.argv[1])
-os.setns(os.open("/run/netns/" + namespace, os.O_RDONLY))
 ours = [postern, "run", "--agent", "one", "--user", "nobody", "--"]
 plain = ["ip", "netns", "exec", namespace]
 bad = 0
@@ -74,7 +73,7 @@ compare("each of twenty at once", at_once, max(1, rounds // 20), ours + ["true"]
 print(f"to reach with true: median +{limits[0]} ms, p99 +{limits[1]} ms")
 sys.exit(0 if reached and not bad else 1)
 PY
-    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) python3 -I -S "$work/time.py" "$(jq -cn \
+    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) in_node_a python3 -I -S "$work/time.py" "$(jq -cn \
         --argjson rounds "$rounds" --arg postern "$bin/postern" --arg namespace "postern-$lab_name-node-a" \
         --arg far "http://$address_b:8081/" --arg near "http://$(underlay_address node-b):8081/" \
         --argjson median "$median" --argjson p99 "$p99" '[$rounds, $postern, $namespace, $far, $near, [$median, $p99]]')")
