@@ -68,6 +68,8 @@ let package = Package(
         .target(name: "Mesh", swiftSettings: strict),  // the nouns
         .target(name: "Cedar", swiftSettings: strict),  // the policy language
         .target(name: "CoordinationAPI", dependencies: ["Mesh", crypto], swiftSettings: strict),  // messages
+        .target(
+            name: "Audit", dependencies: ["Mesh", "CoordinationAPI", crypto], swiftSettings: strict),  // spool, log
         .target(name: "Identity", dependencies: ["Mesh", crypto, x509, asn1], swiftSettings: strict),  // CA, SVIDs
         .target(name: "Authorization", dependencies: ["Mesh", "Cedar"], swiftSettings: strict),  // policy to grants
 
@@ -145,6 +147,7 @@ let package = Package(
         .testTarget(name: "CedarTests", dependencies: ["Cedar"], swiftSettings: strict),
         .testTarget(
             name: "CoordinationAPITests", dependencies: ["CoordinationAPI", "Mesh", crypto], swiftSettings: strict),
+        .testTarget(name: "AuditTests", dependencies: ["Audit", "Mesh", crypto], swiftSettings: strict),
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Mesh", crypto, x509], swiftSettings: strict),
         .testTarget(name: "AuthorizationTests", dependencies: ["Authorization", "Mesh"], swiftSettings: strict),
         .testTarget(name: "WireGuardTests", dependencies: ["WireGuard", "Mesh", "CLinux"], swiftSettings: strict),
