@@ -90,21 +90,21 @@ let package = Package(
         .target(
             name: "PosternNode",
             dependencies: [
-                "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox", "CLinux",
-                crypto, lifecycle, logging, httpClient, nio, nioPosix, nioHTTP, nioTLS,
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox",
+                "CLinux", crypto, lifecycle, logging, httpClient, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),  // map, planner, reconciler, sessions
         .target(
             name: "PosternCoordinator",
             dependencies: [
-                "Mesh", "CoordinationAPI", "Identity", "Authorization",
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization",
                 crypto, lifecycle, logging, hummingbird, hummingbirdTLS, httpTypes, nio, nioTLS, grdb,
             ],
             swiftSettings: strict),  // enrolment, registry, map
         .target(
             name: "PosternCLI",
             dependencies: [
-                "Mesh", "CoordinationAPI", "Identity", "Cedar", "Authorization", "CLinux",
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Cedar", "Authorization", "CLinux",
                 crypto, arguments, httpClient, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),  // the commands
@@ -159,7 +159,7 @@ let package = Package(
         .testTarget(
             name: "PosternNodeTests",
             dependencies: [
-                "PosternNode", "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath",
+                "PosternNode", "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "WireGuard", "Datapath",
                 "CLinux",
                 crypto, nio, nioPosix, nioHTTP, nioTLS,
             ],
@@ -167,14 +167,15 @@ let package = Package(
         .testTarget(
             name: "PosternCoordinatorTests",
             dependencies: [
-                "PosternCoordinator", "Mesh", "CoordinationAPI", "Identity", "Authorization",
+                "PosternCoordinator", "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization",
                 crypto, logging, httpClient, httpTypes, nio, nioPosix, nioHTTP, nioTLS, grdb,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "PosternCLITests",
             dependencies: [
-                "PosternCLI", "Mesh", "CoordinationAPI", "Identity", "CLinux", crypto, arguments, nio, nioPosix,
+                "PosternCLI", "Mesh", "CoordinationAPI", "Audit", "Identity", "CLinux", crypto, arguments, nio,
+                nioPosix,
                 nioHTTP,
                 nioTLS,
             ],

@@ -1,6 +1,6 @@
 /// Why a record, a spool or a log of them is not as it should be.
 package struct AuditError: Error, Equatable, Sendable, CustomStringConvertible {
-    package enum Kind: Equatable, Sendable { case invalid, conflict, disk }
+    package enum Kind: Equatable, Sendable { case invalid, foreign, conflict, disk }
     package let kind: Kind
     package let reason: String
     package var description: String { reason }

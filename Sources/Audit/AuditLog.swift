@@ -74,7 +74,7 @@ package struct AuditLog: Sendable {
             let text = Array(line)
             let record = try AuditRecord(parsing: text)
             guard record.node == node else {
-                throw AuditError("node `\(node)` sends a record of node `\(record.node.rawValue)`")
+                throw AuditError(.foreign, "node `\(node)` sends a record of node `\(record.node)`")
             }
             guard try isNew(record, behind: cursor) else { continue }
             cursor = Cursor(

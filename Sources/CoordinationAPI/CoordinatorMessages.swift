@@ -17,6 +17,10 @@ package import Mesh
 //   GET    /v1/statements          -> StatementsResponse                          admins
 //   POST   /v1/admin-certificates  AdminCertificateRequest -> CertificateResponse admins
 //   POST   /v1/join-tokens         JoinTokenRequest -> JoinToken                  admins
+//   POST   /v1/audit               records, one a line -> AuditReceipt            nodes; of their own alone
+//   GET    /v1/audit/head          ?since=T -> AuditHead                          admins
+//   GET    /v1/audit/seal          ?first=N -> a seal, one line                   admins
+//   GET    /v1/audit/lines         ?after=N&last=N&count=N -> entries, one a line admins
 //
 // Every refusal is an ErrorResponse with a status that fits.
 

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Audit
 import CoordinationAPI
 import Glibc
 import Mesh
@@ -66,6 +67,28 @@ struct CoordinatorClient {
         try await send(.POST, "/v1/admin-certificates", body: encode(request))
     }
 
+    /// How far the audit log goes, and where what was received since a moment begins.
+    func auditHead(since: Timestamp? = nil) async throws(CommandFailure) -> AuditHead {
+        try await send(.GET, "/v1/audit/head" + (since.map { "?since=\(max(0, $0.rawValue))" } ?? ""), body: nil)
+    }
+
+    /// A seal about the entries from one on, and the last that it speaks of.
+    func auditSeal(from first: UInt64) async throws(CommandFailure) -> (line: String, last: UInt64) {
+        let bytes = try await exchange(.GET, "/v1/audit/seal?first=\(first)", body: nil)
+        do { return (String(decoding: bytes, as: UTF8.self), try LogEntry.lastEntry(ofSeal: bytes)) } catch {
+            throw CommandFailure("the coordinator's seal cannot be read: \(error.reason)")
+        }
+    }
+
+    /// The entries after one, as many as the coordinator gives at once.
+    func auditLines(after number: UInt64, upTo last: UInt64? = nil) async throws(CommandFailure) -> [LogEntry] {
+        let end = last.map { "&last=\($0)" } ?? ""
+        let bytes = try await exchange(.GET, "/v1/audit/lines?after=\(number)\(end)", body: nil)
+        do { return try LogEntry.page(bytes) } catch {
+            throw CommandFailure("the coordinator's answer cannot be read: \(error.reason)")
+        }
+    }
+
     private func encode(_ value: some Encodable) throws(CommandFailure) -> [UInt8] {
         do { return try JSON.encode(value) } catch { throw CommandFailure(error.reason) }
     }
@@ -73,6 +96,15 @@ struct CoordinatorClient {
     private func send<Answer: Decodable>(
         _ method: HTTPMethod, _ path: String, body: [UInt8]?
     ) async throws(CommandFailure) -> Answer {
+        let bytes = try await exchange(method, path, body: body)
+        do { return try JSON.decode(Answer.self, from: bytes) } catch {
+            throw CommandFailure("the coordinator's answer cannot be read: \(error.reason)")
+        }
+    }
+
+    private func exchange(
+        _ method: HTTPMethod, _ path: String, body: [UInt8]?
+    ) async throws(CommandFailure) -> [UInt8] {
         var request = HTTPClientRequest(url: url + path)
         request.method = method
         if let body {
@@ -92,9 +124,7 @@ struct CoordinatorClient {
             }
             throw CommandFailure("the coordinator refused: \(refusal.message)")
         }
-        do { return try JSON.decode(Answer.self, from: bytes) } catch {
-            throw CommandFailure("the coordinator's answer cannot be read: \(error.reason)")
-        }
+        return bytes
     }
 
     private func failure(for error: any Error) -> CommandFailure {

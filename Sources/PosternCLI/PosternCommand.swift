@@ -29,7 +29,7 @@ package struct PosternCommand: AsyncParsableCommand {
             RunCommand.self, StatusCommand.self, WhyCommand.self, SessionCommand.self, UpCommand.self,
             DownCommand.self, WhoisCommand.self, PingCommand.self, DoctorCommand.self, GetCommand.self,
             AgentCommand.self, ServiceCommand.self, NodeCommand.self, AdminCommand.self, PolicyCommand.self,
-            JoinTokenCommand.self,
+            JoinTokenCommand.self, AuditCommand.self,
         ])
 
     package init() {}

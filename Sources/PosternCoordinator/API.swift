@@ -80,6 +80,20 @@ struct API: HTTPResponder {
         case .addJoinToken:
             _ = try caller.admin()
             return try await coordinator.addJoinToken(try await message(request, route)).response
+        case .sendRecords:
+            let node = try caller.node()
+            return try await coordinator.receiveRecords(try await bytes(request, route), from: node.name).response
+        case .auditHead:
+            _ = try caller.admin()
+            return try await coordinator.auditHead(since: query.number("since")).response
+        case .auditSeal:
+            _ = try caller.admin()
+            return lines(try await coordinator.auditSeal(first: query.number("first")))
+        case .auditLines:
+            _ = try caller.admin()
+            return lines(
+                try await coordinator.auditLines(
+                    after: query.number("after"), upTo: query.number("last"), atMost: query.number("count")))
         }
     }
 
@@ -102,13 +116,27 @@ struct API: HTTPResponder {
             })
     }
 
-    /// Reads a body, within its bounds of length and time.
+    /// Text that is passed on as it is stored.
+    private func lines(_ bytes: [UInt8]) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/x-ndjson"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
     private func message<Message: Decodable & Sendable>(_ request: Request, _ route: Route) async throws -> Message {
+        let bytes = try await bytes(request, route)
+        do { return try JSON.decode(Message.self, from: bytes) } catch {
+            throw Refusal.invalid("the body is not what this path takes: \(error)")
+        }
+    }
+
+    /// Reads a body, within its bounds of length and time.
+    private func bytes(_ request: Request, _ route: Route) async throws -> [UInt8] {
         let limit = route.bodyLimit
         if let announced = request.headers[.contentLength].flatMap(Int.init), announced > limit {
             throw Refusal(.tooLarge, "the body is longer than \(limit) bytes")
         }
-        let bytes = try await withThrowingTaskGroup(of: [UInt8].self) { group in
+        return try await withThrowingTaskGroup(of: [UInt8].self) { group in
             group.addTask {
                 do { return Array(buffer: try await request.body.collect(upTo: limit)) } catch is NIOTooManyBytesError {
                     throw Refusal(.tooLarge, "the body is longer than \(limit) bytes")
@@ -120,9 +148,6 @@ struct API: HTTPResponder {
             }
             defer { group.cancelAll() }
             return try await group.next() ?? []
-        }
-        do { return try JSON.decode(Message.self, from: bytes) } catch {
-            throw Refusal.invalid("the body is not what this path takes: \(error)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Audit
 import CoordinationAPI
 import Crypto
 import Identity
@@ -13,6 +14,7 @@ struct Coordinator: Sendable {
     let sessionRate = RateLimit()
     let holds: Holds
     let leases: Leases
+    let archive: AuditArchive
     let now: @Sendable () -> Timestamp
     let logger: Logger
 
@@ -156,6 +158,29 @@ struct Coordinator: Sendable {
             try await store.extendCheckpoint(now: now)
             memory.ringStreams()
         }
+    }
+
+    // MARK: The audit log (AuditArchive.swift)
+
+    /// A node delivers records.
+    func receiveRecords(_ body: [UInt8], from node: NodeName) async throws -> AuditReceipt {
+        try await archive.receive(body, from: node, now: now())
+    }
+
+    func auditHead(since: UInt64?) async throws -> AuditHead { try await archive.head(since: since) }
+
+    /// Vouches for the log from an entry on.
+    func auditSeal(first: UInt64?) async throws -> [UInt8] { try await archive.seal(from: first ?? 1, now: now()) }
+
+    /// A page of the log.
+    func auditLines(after number: UInt64?, upTo last: UInt64?, atMost count: UInt64?) async throws -> [UInt8] {
+        try await archive.lines(after: number ?? 0, upTo: last ?? .max, atMost: count ?? .max)
+    }
+
+    /// Checkpoints that are due, and what is too old.
+    func tendAudit() async throws {
+        let gone = try await archive.tend(now: now())
+        if gone > 0 { logger.info("\(gone) entries of the audit log were older than it is kept, and are gone") }
     }
 
     // MARK: Admins (Changes.swift, Definitions.swift, StatementSet.swift)

@@ -24,6 +24,7 @@ import ServiceLifecycle
 ///       Sessions        a node starts, renews and ends its agents' sessions
 ///       MapIndex        which nodes' maps a change changes, and in what
 ///       MapStreams      who listens, and what he is still to be told; MapEvents writes it
+///       AuditArchive    what nodes say happened, chained and sealed
 ///       Confirmations   which node applied which version of the map
 ///     StatementSet    all that admins said; a checkpoint (CheckpointFile) is about exactly that
 ///     Verification    whether the database is as the checkpoint left it, before anything of it is served
@@ -42,7 +43,7 @@ package struct CoordinatorService: Service {
     /// Opens the state of a mesh that was made before.
     package init(
         state: StateDirectory, listen: ListenAddress, holds: Holds = Holds(), leases: Leases = Leases(),
-        logger: Logger,
+        auditRetention: Duration = AuditArchive.retention, logger: Logger,
         now: @escaping @Sendable () -> Timestamp = systemTime, ready: @escaping @Sendable (_ port: Int) async -> Void
     ) async throws {
         guard PrivateFile.exists(state.database) else {
@@ -52,7 +53,9 @@ package struct CoordinatorService: Service {
             certificatePEM: try PrivateFile.read(state.caCertificate), keyPEM: try PrivateFile.readSecret(state.caKey))
         let store = try await Store(opening: state, ca: ca, sessionLease: leases.session, now: now())
         guard let url = CoordinatorURL(store.settings.url) else { throw Damage("mesh") }
-        coordinator = Coordinator(ca: ca, store: store, holds: holds, leases: leases, now: now, logger: logger)
+        let archive = AuditArchive(state: state, ca: ca, retention: auditRetention, logger: logger)
+        coordinator = Coordinator(
+            ca: ca, store: store, holds: holds, leases: leases, archive: archive, now: now, logger: logger)
         identity = try ServerIdentity(ca: ca, host: url.host, now: now())
         (self.listen, self.logger, self.ready) = (listen, logger, ready)
     }
@@ -101,6 +104,9 @@ private struct Sweeper: Service {
             while !Task.isCancelled {
                 do { try await coordinator.sweep() } catch {
                     coordinator.logger.error("cannot end expired sessions: \(error)")
+                }
+                do { try await coordinator.tendAudit() } catch {
+                    coordinator.logger.error("cannot tend the audit log: \(error)")
                 }
                 try? await Task.sleep(for: Self.interval)
             }

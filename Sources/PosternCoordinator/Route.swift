@@ -1,3 +1,4 @@
+import Audit
 import CoordinationAPI
 import HTTPTypes
 import Mesh
@@ -19,6 +20,10 @@ enum Route: Equatable, Sendable {
     case statements
     case adminCertificate
     case addJoinToken
+    case sendRecords
+    case auditHead
+    case auditSeal
+    case auditLines
 
     init(_ method: HTTPRequest.Method, _ path: String) throws(Refusal) {
         let parts = path.utf8.count <= 256 ? path.split(separator: "/", omittingEmptySubsequences: false) : []
@@ -47,6 +52,10 @@ enum Route: Equatable, Sendable {
         case ["statements"]: (.get, .statements)
         case ["admin-certificates"]: (.post, .adminCertificate)
         case ["join-tokens"]: (.post, .addJoinToken)
+        case ["audit"]: (.post, .sendRecords)
+        case ["audit", "head"]: (.get, .auditHead)
+        case ["audit", "seal"]: (.get, .auditSeal)
+        case ["audit", "lines"]: (.get, .auditLines)
         default: endOfSession(path)
         }
     }
@@ -60,9 +69,10 @@ enum Route: Equatable, Sendable {
     var bodyLimit: Int {
         switch self {
         case .change: BodyLimit.request
+        case .sendRecords: AuditBatch.maximumLength
         case .join, .startSession, .addJoinToken, .updateNode, .renewCertificate, .adminCertificate: 65_536
         case .joinChallenge, .applied: 1024
-        case .ca, .map, .endSession, .confirmations, .registry, .statements: 0
+        case .ca, .map, .endSession, .confirmations, .registry, .statements, .auditHead, .auditSeal, .auditLines: 0
         }
     }
 }

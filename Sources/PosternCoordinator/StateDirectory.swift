@@ -19,6 +19,8 @@ package struct StateDirectory: Sendable {
     package var caKey: String { "\(path)/ca/ca.key" }
     package var checkpoint: String { "\(path)/ca/checkpoint.json" }
     package var database: String { "\(path)/coordinator.sqlite" }
+    /// The log of what happened, which `postern audit verify --state` reads too.
+    package var audit: String { "\(path)/audit" }
     package var adminFile: String { "\(path)/admin.json" }
 }
 

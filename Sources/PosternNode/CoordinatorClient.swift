@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+package import Audit
 package import CoordinationAPI
 package import Mesh
 import NIOCore
@@ -97,6 +98,12 @@ package struct CoordinatorClient: Sendable {
 
     package func end(_ session: SessionID) async throws(CoordinatorError) -> VersionResponse {
         try await send(.DELETE, "/v1/sessions/\(session)")
+    }
+
+    /// Delivers records, a text a line.
+    package func deliver(_ records: [UInt8]) async throws(CoordinatorError) -> AuditReceipt {
+        let answer = try await exchange(.POST, "/v1/audit", body: records, limit: BodyLimit.response)
+        do { return try JSON.decode(AuditReceipt.self, from: answer) } catch { throw .unreadable(error.reason) }
     }
 
     package func confirmations(

@@ -56,7 +56,7 @@ extension Node {
         }
     }
 
-    private func service(at event: PacketEvent) -> ServiceName? {
+    func service(at event: PacketEvent) -> ServiceName? {
         guard let map, let offset = offset(of: event.destination, in: map.pool) else { return nil }
         return map.services.values.filter { service in
             service.protocol.transport == event.transportProtocol && service.port == event.servicePort
@@ -75,7 +75,7 @@ extension Node {
 
 extension PacketEvent {
     /// The ICMP of either family is one.
-    fileprivate var transportProtocol: TransportProtocol? {
+    var transportProtocol: TransportProtocol? {
         transport == Self.icmp6 ? .icmp : TransportProtocol(rawValue: transport)
     }
 

@@ -80,6 +80,8 @@ package actor Node {
     /// Whether a person took the mesh down here; kept on the disk.
     var isDown: Bool
     let records: SessionRecords
+    /// What goes into the audit log.
+    let trail: AuditTrail
     var ended = EndedSessions()
     /// What the networks around this machine are.
     var underlay = Underlay(addresses: [])
@@ -126,6 +128,7 @@ package actor Node {
             mesh: membership.mesh, pool: membership.pool,
             anchor: try TrustAnchor(EncodedCertificate(pem: membership.ca)), root: root)
         records = try SessionRecords(below: state)
+        trail = try AuditTrail(directory: state.path + "/audit", node: membership.node, log: log, now: wall)
         reconciler = try Reconciler(backend: backend, pins: PinPaths(root: configuration.bpffs))
         planner = Planner(
             node: local, numbering: Numbering(adopting: reconciler.tableSet), keepalive: configuration.keepalive)
@@ -211,6 +214,7 @@ extension Node {
     /// Reads the events, and tells each session what it was denied.
     func drainEvents() {
         guard let fresh = try? events.drain() else { return }
+        record(fresh)
         suppressedEvents += fresh.reduce(0) { $0 + UInt64($1.suppressed) }
         for event in fresh where event.kind == .denied {
             guard let session = session(of: event), let notice = denial(event, of: session) else { continue }

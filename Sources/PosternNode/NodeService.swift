@@ -8,6 +8,7 @@ import ServiceLifecycle
 ///     MapStream ──> Node.take ──> Planner ──> Reconciler ──> WireGuard, tables
 ///     LocalServer ─> LocalAPI ──> Sessions ─> Enclosure
 ///     events ──────> Denials ───> the session's terminal
+///                    AuditTrail ─> the coordinator's audit log
 ///
 /// When it ends, the tables, classifiers and devices stay: what was allowed goes on until its lease ends.
 package struct NodeService: Service {
@@ -59,6 +60,9 @@ package struct NodeService: Service {
                 group.addTask { try await watchWall() }
                 group.addTask { await answerForNames() }
                 group.addTask { await keepResolver() }
+                group.addTask {
+                    await node.trail.run { records throws(CoordinatorError) in try await node.client.deliver(records) }
+                }
                 try await group.next()
                 group.cancelAll()
             }

@@ -75,7 +75,10 @@ extension Node {
                 return connection.send(.notice("posternd stops; the session runs on until its lease ends"))
             }
             await finish(session, outcome.response)
-        } catch { connection.send(.failed("\(error)")) }
+        } catch {
+            recordRefusal(of: request.agent, to: connection, because: "\(error)")
+            connection.send(.failed("\(error)"))
+        }
     }
 
     /// Ends a session from outside: its network first, then its processes.
@@ -129,6 +132,7 @@ extension Node {
     private func renew(_ session: LocalSession, _ process: EnclosureProcess) async {
         do {
             let expires = try await renewed(session)
+            record(.sessionRenewed, session)
             try process.send(.lease(clock.bootTime(of: expires) - .now()))
         } catch { log.warning("session \(session.id) was not renewed: \(error)") }
     }
@@ -353,7 +357,9 @@ extension Node {
         for await event in process.events {
             switch event {
             case .report(.ready): try process.send(.go)
-            case .report(.started): audience.send(.started(session.id))
+            case .report(.started):
+                record(.sessionStarted, session)
+                audience.send(.started(session.id))
             case .report(.exited(let exit)): outcome = exit.status
             case .report(.expired):
                 audience.send(.notice("the session's time is up: its lease has ended, and its command was killed"))
@@ -375,6 +381,7 @@ extension Node {
 
 extension Node {
     func finish(_ session: LiveSession, _ outcome: LocalResponse) async {
+        record(.sessionEnded, session.local, reason: outcome.ending)
         end(session)
         ended.note(session.local.id, owner: session.owner, outcome)
         session.audience.finish(outcome)
@@ -494,6 +501,17 @@ extension Node {
     }
 
     private func utcNow() -> Timestamp { clock.utc + (BootTime.now() - clock.boot) }
+}
+
+extension LocalResponse {
+    /// How a session ended, in words.
+    fileprivate var ending: String? {
+        switch self {
+        case .exited(let code): "its command ended with code \(code)"
+        case .failed(let reason): reason
+        default: nil
+        }
+    }
 }
 
 extension Result<Int32, any Error> {

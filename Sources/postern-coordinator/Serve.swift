@@ -33,6 +33,11 @@ struct Serve: AsyncParsableCommand {
             "How long nodes go by a map that nobody says again: 30s … 1d.", valueName: "time"), transform: span)
     var mapLease = Span(Leases().map)
 
+    @Option(
+        help: ArgumentHelp("How long records of the audit log are kept: 1h … 3650d.", valueName: "time"),
+        transform: span)
+    var auditRetention = Span(AuditArchive.retention)
+
     @Flag(help: "Log more.")
     var verbose = false
 
@@ -42,7 +47,8 @@ struct Serve: AsyncParsableCommand {
             var logger = Logger(label: "postern-coordinator", factory: StreamLogHandler.standardError(label:))
             logger.logLevel = verbose ? .debug : .info
             let service = try await CoordinatorService(
-                state: StateDirectory(state), listen: listen, leases: try leases(), logger: logger
+                state: StateDirectory(state), listen: listen, leases: try leases(),
+                auditRetention: auditRetention.duration, logger: logger
             ) { port in
                 write("ready: \(listen.url(port: port))\n", to: STDOUT_FILENO)
             }
@@ -55,7 +61,10 @@ struct Serve: AsyncParsableCommand {
 }
 
 extension Serve {
-    func validate() throws { _ = try leases() }
+    func validate() throws {
+        _ = try leases()
+        guard auditRetention.seconds >= 3600 else { throw ValidationError("--audit-retention is 1h at least") }
+    }
 
     private func leases() throws(ValidationError) -> Leases {
         guard let leases = Leases(session: sessionLease.duration, map: mapLease.duration) else {

@@ -55,19 +55,20 @@ struct House {
         Room(
             "PosternNode",
             ours: [
-                "Mesh", "CoordinationAPI", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox", "CLinux",
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox",
+                "CLinux",
             ],
             libraries: linux.union(http).union(["Crypto", "ServiceLifecycle", "Logging", "AsyncHTTPClient", "NIOPosix"]
             ),
             "the node decides through Authorization, so Cedar is not its business"),
         Room(
-            "PosternCoordinator", ours: ["Mesh", "CoordinationAPI", "Identity", "Authorization"],
+            "PosternCoordinator", ours: ["Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization"],
             libraries: linux.union(http).union([
                 "Crypto", "ServiceLifecycle", "Logging", "Hummingbird", "HummingbirdTLS", "HTTPTypes", "GRDB",
             ]),
             "the coordinator touches no device, so that it runs anywhere"),
         Room(
-            "PosternCLI", ours: ["Mesh", "CoordinationAPI", "Identity", "Cedar", "Authorization", "CLinux"],
+            "PosternCLI", ours: ["Mesh", "CoordinationAPI", "Audit", "Identity", "Cedar", "Authorization", "CLinux"],
             libraries: linux.union(http).union(["Crypto", "ArgumentParser", "AsyncHTTPClient", "NIOPosix"]),
             "the commands speak to the programs and never do their work"),
 

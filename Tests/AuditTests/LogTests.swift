@@ -88,7 +88,9 @@ private let newline = UInt8(ascii: "\n")
     @Test func `a node that sends another node's records is refused, with all that it sent`() throws {
         var test = try TestLog()
         let (own, foreign) = (try test.chain(2), try test.chain(1, node: "node-b"))
-        #expect(throws: AuditError("node `node-a` sends a record of node `node-b`")) { try test.receive(own + foreign) }
+        #expect(throws: AuditError(.foreign, "node `node-a` sends a record of node `node-b`")) {
+            try test.receive(own + foreign)
+        }
         #expect(test.log.last == 0)
     }
 
