@@ -128,6 +128,7 @@ let package = Package(
         .executableTarget(name: "cedar-conformance", dependencies: ["Cedar"], swiftSettings: strict),
 
         // Measuring: what scripts/bench runs.
+        .executableTarget(name: "bench-audit", dependencies: ["Audit", "Mesh", crypto], swiftSettings: strict),
         .executableTarget(
             name: "bench-datapath", dependencies: ["Datapath", "Mesh", "CLinux"], exclude: ["BPF"],
             swiftSettings: strict,

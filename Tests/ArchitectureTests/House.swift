@@ -82,6 +82,9 @@ struct House {
             "a program is arguments and wiring"),
         Room("cedar-conformance", ours: ["Cedar"], "the cases of the language are run through the language alone"),
         Room(
+            "bench-audit", ours: ["Audit", "Mesh"], libraries: linux.union(["Crypto"]),
+            "a record is measured on its way, without the sockets"),
+        Room(
             "bench-datapath", ours: ["Datapath", "Mesh", "CLinux"], libraries: linux,
             "what is measured is what is carried"),
         Room(

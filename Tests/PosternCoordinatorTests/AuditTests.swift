@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    @Test func `another chain under the same numbers is a conflict, and a body that is no record is refused`() async throws {
+    @Test func `another chain under the same numbers is a conflict, and what is no record is refused`() async throws {
         try await withCoordinator { lab in
             let client = try lab.nodeClient(try await lab.join("node-a"))
             _ = try await client.send(try chain(2))
