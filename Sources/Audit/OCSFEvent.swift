@@ -1,3 +1,5 @@
+import Mesh
+
 /// A record in the words of the Open Cybersecurity Schema Framework 1.3.
 ///
 /// Flows are `Network Activity` (4001), sessions are `Authentication` (3002), and what was not told is a `Base Event` (0).

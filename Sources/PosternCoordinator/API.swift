@@ -124,8 +124,8 @@ struct API: HTTPResponder {
     }
 
     private func message<Message: Decodable & Sendable>(_ request: Request, _ route: Route) async throws -> Message {
-        let bytes = try await bytes(request, route)
-        do { return try JSON.decode(Message.self, from: bytes) } catch {
+        let body = try await bytes(request, route)
+        do { return try JSON.decode(Message.self, from: body) } catch {
             throw Refusal.invalid("the body is not what this path takes: \(error)")
         }
     }

@@ -41,10 +41,10 @@ extension Node {
     }
 
     /// Something in the life of a session of this node.
-    func record(_ kind: AuditEvent.Kind, _ session: LocalSession, reason: String? = nil) {
+    func record(_ kind: AuditEvent.Kind, _ session: LocalSession, of uid: UInt32? = nil, reason: String? = nil) {
         var event = AuditEvent(kind, at: clock.utc(at: .now()))
         describe(session.id, session.agent, in: &event)
-        (event.uid, event.reason) = (sessions[session.id]?.owner, reason)
+        (event.uid, event.reason) = (uid ?? sessions[session.id]?.owner, reason)
         trail.record(event)
     }
 
@@ -66,7 +66,8 @@ extension Node {
     /// The sessions that have some slots, in one pass over the map.
     private func sessions(at slots: Set<Slot>) -> [Slot: NetworkMap.Session] {
         var found: [Slot: NetworkMap.Session] = [:]
-        for session in map?.sessions.values ?? [:].values {
+        guard let map else { return found }
+        for session in map.sessions.values {
             guard let slot = plan.tables.peers[session.offset]?.slot, slots.contains(slot) else { continue }
             found[slot] = session
         }

@@ -381,7 +381,7 @@ extension Node {
 
 extension Node {
     func finish(_ session: LiveSession, _ outcome: LocalResponse) async {
-        record(.sessionEnded, session.local, reason: outcome.ending)
+        record(.sessionEnded, session.local, of: session.owner, reason: outcome.ending)
         end(session)
         ended.note(session.local.id, owner: session.owner, outcome)
         session.audience.finish(outcome)

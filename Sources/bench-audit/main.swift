@@ -63,15 +63,15 @@ func benchLog() throws -> Double {
 
 /// Records a second of a body that says how many each call brought, or nil when there are no more.
 func measure(_ name: String, _ body: () throws -> Int?) throws -> Double {
-    let start = clock()
+    let start = uptime()
     var count = 0
-    while clock() - start < seconds, let brought = try body() { count += brought }
-    let rate = Double(count) / (clock() - start)
+    while uptime() - start < seconds, let brought = try body() { count += brought }
+    let rate = Double(count) / (uptime() - start)
     print("\(name): \(Int(rate)) a second")
     return rate
 }
 
-func clock() -> Double {
+func uptime() -> Double {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
@@ -80,7 +80,7 @@ func clock() -> Double {
 /// The most that this process has had in memory.
 func residentBytes() -> Int {
     var usage = rusage()
-    unsafe getrusage(RUSAGE_SELF, &usage)
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024
 }
 
