@@ -1,10 +1,6 @@
+// As a whole: its C part may be who first reads the C library's headers, and then `stat` is seen with it alone.
+import Foundation
 import Glibc
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// Where a coordinator keeps what it must not lose: the CA, and beside it the database.
 ///

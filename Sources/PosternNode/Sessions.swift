@@ -1,3 +1,4 @@
+import Audit
 import CoordinationAPI
 import Datapath
 import Glibc

@@ -1,7 +1,10 @@
+import AsyncHTTPClient
 import Audit
 import CoordinationAPI
+import Identity
 import Mesh
 import NIOCore
+import NIOHTTP1
 import PosternCoordinator
 import Testing
 
