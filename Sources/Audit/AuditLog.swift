@@ -294,11 +294,12 @@ package struct AuditLog: Sendable {
             rest = rest[(newline + 1)...]
             length = rest.startIndex
         }
-        guard length > 0 else { return false }
+        // Of the first line of all, nothing was acknowledged.
+        guard length > 0 || rest.contains(.newline) else { return false }
         let behind = bytes.count - length
         if behind > 0 {
-            // Only the end can be torn; what stands before whole lines was changed by somebody.
-            guard !isFollowedByEntry(rest) else {
+            // What was being written ends in the middle of a line; a whole line that does not fit was changed by somebody.
+            guard !rest.contains(.newline) else {
                 throw AuditError(
                     "the audit log `\(path(segment))` was changed behind entry \(last): `postern audit verify --state` "
                         + "says where; move it away to begin another")
@@ -308,10 +309,6 @@ package struct AuditLog: Sendable {
         }
         segments[segments.count - 1].length = length
         return true
-    }
-
-    private func isFollowedByEntry(_ rest: ArraySlice<UInt8>) -> Bool {
-        rest.split(separator: .newline).dropFirst().contains { LogLine($0) != nil }
     }
 
     private mutating func follow(_ entry: LogLine, before: AuditHash) {
