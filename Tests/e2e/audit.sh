@@ -14,7 +14,7 @@ count() { records | jq -s "[.[] | select($1)] | length"; }
 has() { [[ $(count "$1") -ge 1 ]]; }
 each_came_once() { records | jq -se 'group_by([.node, .spool, .sequence]) | all(length == 1)' >/dev/null; }
 without_gaps() { records | jq -se 'group_by([.node, .spool]) | all(([.[].sequence] | max) == length)' >/dev/null; }
-verify() { "$bin/postern" audit verify "$@"; }
+verify() { "$bin/postern" audit verify "$@" >/dev/null; }
 
 build_programs
 trap mesh_down EXIT
