@@ -3,9 +3,17 @@
 flood.py send ADDRESS FILE    to port 9999 there; how many were sent is written to FILE
 flood.py count FILE           what arrives at port 9999
 """
+import os
 import socket
 import sys
 import time
+
+
+def write(number, file):
+    """As a whole: somebody reads it meanwhile."""
+    with open(file + ".new", "w") as counter:
+        counter.write(str(number))
+    os.replace(file + ".new", file)
 
 
 def send(address, file):
@@ -19,8 +27,7 @@ def send(address, file):
                 out.sendto(b"denied", (address, 9999))
             except OSError:
                 pass
-        with open(file, "w") as counter:
-            counter.write(str(sent))
+        write(sent, file)
         time.sleep(0.002)
 
 
@@ -30,8 +37,7 @@ def count(file):
     arrived = 0
     while True:
         arrived += box.recvfrom(2048)[0] == b"denied"
-        with open(file, "w") as counter:
-            counter.write(str(arrived))
+        write(arrived, file)
 
 
 {"send": send, "count": count}[sys.argv[1]](*sys.argv[2:])

@@ -24,6 +24,8 @@ make_tree() {
     echo "# a machine needs $wanted"
     debootstrap --variant=minbase --include="systemd,systemd-sysv,$wanted" bookworm "$work/tree" "$mirror" \
         >"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; return 1; }
+    # An installer writes these.
+    echo '127.0.0.1 localhost' >"$work/tree/etc/hosts"
 }
 
 # The programs of a debug build load the Swift libraries of the machine that built them.
@@ -187,6 +189,7 @@ exposure_below() { # UNIT TENTHS: what systemd makes of a unit's hardening, from
 # What the daemons said, where something went wrong.
 journals() {
     local name
+    sed 's/^/# agent: /' "$work/agent.log" >&2 2>/dev/null || true
     for name in "${machines[@]}"; do
         [[ -z "${init_of[$name]:-}" ]] ||
             on "$name" journalctl --no-pager --lines 40 --unit postern-coordinator --unit posternd | sed "s/^/# $name: /" >&2
@@ -268,9 +271,9 @@ fact "no tunnel was lost or left" test "$(tunnels alpha)" -eq "$tunnels"
 fact "nothing that is denied arrived, of $(cat "$work/sent")" nothing_arrived "$sent"
 fact "and the counter can count" one_arrives
 
-fact "a node is purged" on beta apt-get purge --yes postern
+fact "a node is purged" on beta apt-get purge --quiet=2 --yes postern
 fact "and nothing of it is left" is_gone_from beta
-fact "node and coordinator are purged" on alpha apt-get purge --yes postern postern-coordinator
+fact "node and coordinator are purged" on alpha apt-get purge --quiet=2 --yes postern postern-coordinator
 fact "and the mesh's keys are left" on alpha test -e /var/lib/postern-coordinator/mesh/ca/ca.key
 fact "but nothing of the node" is_gone_from alpha
 all_facts_hold
