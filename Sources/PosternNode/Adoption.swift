@@ -18,6 +18,10 @@ extension Node {
     func adoptSessions() throws {
         let cgroups = try sessionsCgroup()
         try cgroups.create()
+        do { try cgroups.create(within: configuration.sessionsBounds) } catch {
+            // What else the node does goes on.
+            log.error("no session can start: \(error)")
+        }
         for (id, record) in try records.all() where running(id) == nil {
             do {
                 guard let record else { throw NodeError("its record cannot be read") }

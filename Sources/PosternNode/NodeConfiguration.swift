@@ -16,12 +16,16 @@ package struct NodeConfiguration: Sendable {
     package var sessionKeyLife: Duration
     package static let sessionKeyLives = Duration.seconds(10)...Duration.seconds(86_400)
 
+    package var sessionsBounds: SessionsBounds
+
     package init(
         stateDirectory: String, socket: String, bpffs: String, device: DeviceName, sessionProgram: String,
-        keepalive: Keepalive = .automatic, sessionKeyLife: Duration = .seconds(3600)
+        keepalive: Keepalive = .automatic, sessionKeyLife: Duration = .seconds(3600),
+        sessionsBounds: SessionsBounds = .ofThisMachine
     ) {
         (self.stateDirectory, self.socket, self.bpffs) = (stateDirectory, socket, bpffs)
         (self.device, self.sessionProgram) = (device, sessionProgram)
         (self.keepalive, self.sessionKeyLife) = (keepalive, sessionKeyLife)
+        self.sessionsBounds = sessionsBounds
     }
 }

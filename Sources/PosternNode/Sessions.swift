@@ -236,7 +236,10 @@ extension Node {
         let local = LocalSession(id: id, agent: agent, device: device, key: .generate(), port: port)
         // Before anything stands that a later daemon would have to find.
         try records.write(SessionRecord(of: local, owner: owner, cgroup: cgroup.path))
-        do { try cgroup.create() } catch {
+        do {
+            try sessionsCgroup().create(within: configuration.sessionsBounds)
+            try cgroup.create()
+        } catch {
             records.remove(id)
             throw error
         }

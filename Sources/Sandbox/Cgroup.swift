@@ -53,39 +53,10 @@ package struct Cgroup: Equatable, Sendable {
         try system(unsafe mkdir(path, 0o755), .cgroup, "cannot make the cgroup `\(path)`")
     }
 
-    /// The controllers that the tree has: some may be version 1's, or nobody's.
+    /// The controllers that it has: some may be version 1's, or nobody's.
     package var controllers: Set<String> {
         let text = (try? String(contentsOfFile: path + "/cgroup.controllers", encoding: .utf8)) ?? ""
         return Set(text.split(whereSeparator: \.isWhitespace).map(String.init))
-    }
-
-    /// Bounds its processes and threads, so that no fork bomb takes the machine's; says whether that was possible:
-    /// not where the kernel's `pids` controller is in no tree of version 2.
-    @discardableResult
-    package func limitProcesses(to count: Int) -> Bool {
-        passOn("pids")
-        return Self.put("\(count)", path + "/pids.max")
-    }
-
-    /// Bounds its memory, with what it keeps in its temporary file systems; says whether that was possible.
-    @discardableResult
-    package func limitMemory(to bytes: Int) -> Bool {
-        passOn("memory")
-        return Self.put("\(bytes)", path + "/memory.max")
-    }
-
-    /// A controller reaches a cgroup only through every one above it.
-    private func passOn(_ controller: String) {
-        let names = path.split(separator: "/")
-        for depth in names.indices {
-            Self.put("+\(controller)", "/" + names[..<depth].joined(separator: "/") + "/cgroup.subtree_control")
-        }
-    }
-
-    @discardableResult
-    private static func put(_ text: String, _ path: String) -> Bool {
-        let file = Descriptor(owning: unsafe open(path, O_WRONLY | O_CLOEXEC))
-        return unsafe write(file.number, text, text.utf8.count) == text.utf8.count
     }
 
     /// Whether any process is in it or below it.

@@ -7,7 +7,8 @@ package enum Enclosure {
         PT_CLONE_NEWPID | PT_CLONE_NEWNS | PT_CLONE_NEWIPC | PT_CLONE_NEWUTS | PT_CLONE_NEWCGROUP
     /// More than any build or test run has, and far fewer than the machine's.
     static let mostProcesses = 4096
-    /// Of one session: what is left keeps the machine alive, and the daemon on it. Several together may take more.
+    /// Of one session: what is left keeps the machine alive, and the daemon on it. What several take together is
+    /// bounded by the cgroup above theirs.
     private static var mostMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 5 * 4 }
 
     /// Starts the session up to its mounts; the command waits for `EnclosureCommand.go`.
@@ -34,8 +35,7 @@ package enum Enclosure {
         try checkNetwork(network)
         let specification = try memoryFile(bytes)
         let processes = try openProcesses(of: cgroup)
-        let isBounded = cgroup?.limitProcesses(to: mostProcesses) ?? false
-        cgroup?.limitMemory(to: mostMemory)
+        let isBounded = try bound(cgroup)
         var pair: [Int32] = [-1, -1]
         try kernel(unsafe pt_unix_pair(&pair), .control, "cannot make the session's control socket")
         let ours = Descriptor(owning: pair[0])
@@ -54,6 +54,13 @@ package enum Enclosure {
         } catch {
             throw error.error(starting: program)
         }
+    }
+
+    /// Says whether its processes are counted by its cgroup: where they are not, they must be counted otherwise.
+    private static func bound(_ cgroup: Cgroup?) throws(SandboxError) -> Bool {
+        guard let cgroup else { return false }
+        try cgroup.bound(.memory, to: mostMemory)
+        return try cgroup.bound(.processes, to: mostProcesses)
     }
 
     /// A session in the host's network would be no session: the one mistake that must never pass.

@@ -52,6 +52,9 @@ enum Exposure {
     static func refusal(ofReadOnlyPath path: String, hidden: [String]) -> String? {
         guard path.hasPrefix("/"), path != "/" else { return "it is the whole machine" }
         guard path != "/tmp" else { return "others keep their sockets there; name a path below it" }
+        guard !contains(path, EnclosureSpecification.home) else {
+            return "it would cover the session's own `\(EnclosureSpecification.home)`; name a path below it"
+        }
         guard let tree = (unreadableTrees + hidden).first(where: { touches(path, $0) }) else { return nil }
         return "it shares files with `\(tree)`, which no agent may reach"
     }

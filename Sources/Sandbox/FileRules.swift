@@ -69,8 +69,11 @@ enum FileRules {
             case O_WRONLY: writing
             default: bits(PT_FILE_READ) | writing
             }
+        let result = pt_landlock_allow(rules.number, stream, rights & known)
+        // So it answers for memory without a name, which is under no rule either.
+        guard result != -EBADFD else { return }
         try kernel(
-            pt_landlock_allow(rules.number, stream, rights & known), .descriptors,
+            result, .descriptors,
             "cannot allow the session its standard stream \(stream) by Landlock")
     }
 

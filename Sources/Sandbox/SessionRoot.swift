@@ -71,9 +71,13 @@ struct SessionRoot {
         return Exposure.withTargets([unsafe String(cString: home)])
     }
 
+    private static let linkedTrees = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"]
+    /// What every session is shown.
+    private static let systemTrees = ["/usr", "/etc"] + linkedTrees
+
     private func bindSystem() throws(SandboxError) {
         for path in ["/usr", "/etc"] { try show(path, Self.readOnly) }
-        for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
+        for path in Self.linkedTrees {
             switch FileKind(path) {
             case .directory: try show(path, Self.readOnly)
             case .link: try copyLink(path)
@@ -109,25 +113,19 @@ struct SessionRoot {
         try restrict("/dev", PT_MOUNT_READ_ONLY.rawValue)
     }
 
-    /// One that the agent's definition names. A disk would be the machine's files, and a terminal somebody's.
+    /// One that the agent's definition names.
     private func makeDevice(_ path: String) throws(SandboxError) {
         guard path.hasPrefix("/dev/") else {
             throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: it is no device below `/dev`")
         }
         let device = try open(path, withLinks: false)
-        guard case .characterDevice(let major, _) = FileKind(descriptor: device.number) else {
-            throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: it is not a character device")
-        }
-        guard !Self.terminals.contains(major) else {
-            throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: it is a terminal")
+        if let refusal = DeviceRules.refusal(of: FileKind(descriptor: device.number), at: path) {
+            throw SandboxError(.mounts, "`\(path)` cannot be given to an agent: \(refusal)")
         }
         try makeDirectory(Self.parent(of: path))
         try makeFile(path)
         try bind(device, path, PT_MOUNT_NO_SUID.rawValue | PT_MOUNT_NO_EXECUTE.rawValue)
     }
-
-    /// The kernel's devices.txt: consoles, terminals by other names, and pseudo-terminals.
-    private static let terminals: Set<UInt32> = Set([4, 5]).union(128...143)
 
     /// A `/proc` of the session's own processes, whose settings cannot be written and whose secrets are empty.
     private func makeProc() throws(SandboxError) {
@@ -162,10 +160,13 @@ struct SessionRoot {
         try system(unsafe unlink(path), .mounts, "cannot remove the name of what is laid over `\(target)`")
     }
 
-    /// Parents come before what is below them.
+    /// Parents come before what is below them, and show it.
     private func bindReadOnlyPaths(around directory: String) throws(SandboxError) {
+        var shown = Self.systemTrees
         for path in specification.readOnlyPaths.sorted() where !Exposure.contains(directory, path) {
             let place = try openReadOnly(path)
+            guard !shown.contains(where: { Exposure.contains($0, path) }) else { continue }
+            shown.append(path)
             if FileKind(descriptor: place.number) == .directory {
                 try makeDirectory(path)
             } else {
@@ -177,10 +178,27 @@ struct SessionRoot {
     }
 
     /// These stand where they are in the working directory; nothing is made in what is the caller's.
+    ///
+    /// Each directory on the way is a mount of its own: such a one cannot be renamed, and so the agent puts nothing
+    /// of its own where the path leads.
     private func bindReadOnlyPaths(within directory: String) throws(SandboxError) {
+        var shown: [String] = []
+        var held: Set<String> = []
         for path in specification.readOnlyPaths.sorted() where Exposure.contains(directory, path) {
-            try bind(openReadOnly(path), path, Self.readOnly)
+            let place = try openReadOnly(path)
+            guard !shown.contains(where: { Exposure.contains($0, path) }) else { continue }
+            shown.append(path)
+            for step in Self.steps(from: directory, to: path) where held.insert(step).inserted {
+                try bind(open(step, withLinks: false), step, Self.plain)
+            }
+            try bind(place, path, Self.readOnly)
         }
+    }
+
+    /// The directories between the two, from the outer one inwards.
+    static func steps(from outer: String, to inner: String) -> [String] {
+        let names = inner.dropFirst(outer.count).split(separator: "/").dropLast()
+        return names.indices.map { outer + "/" + names[...$0].joined(separator: "/") }
     }
 
     private func openReadOnly(_ path: String) throws(SandboxError) -> Descriptor {
@@ -210,8 +228,12 @@ extension SessionRoot {
     }
 
     private func open(_ path: String, withLinks: Bool = true) throws(SandboxError) -> Descriptor {
-        Descriptor(
-            owning: try kernel(unsafe pt_open_place(path, withLinks), .mounts, "cannot show `\(path)` to the session"))
+        let number = unsafe pt_open_place(path, withLinks)
+        guard number != -ELOOP || withLinks else {
+            throw SandboxError(
+                .mounts, "cannot show `\(path)` to the session: a link stands in it; name the path that it leads to")
+        }
+        return Descriptor(owning: try kernel(number, .mounts, "cannot show `\(path)` to the session"))
     }
 
     private func bind(_ place: borrowing Descriptor, _ target: String, _ flags: UInt32) throws(SandboxError) {

@@ -26,6 +26,11 @@ extension Enclosure {
             sentences.append(
                 "cgroup version 2 has no `memory` controller here: a session can use up the machine's memory")
         }
+        if !controllers.contains("pids") {
+            sentences.append(
+                "cgroup version 2 has no `pids` controller here: each session's processes are bounded, but many "
+                    + "sessions together can use up the machine's")
+        }
         return sentences
     }
 }

@@ -48,6 +48,19 @@ struct RunCommand: AsyncParsableCommand {
         transform: span)
     var sessionKeyLife = Span(seconds: 3600)
 
+    @Option(
+        help: ArgumentHelp(
+            "How much memory all sessions of this node may take together, with their temporary files: 6G, 512M, 75%. "
+                + "Default: four fifths of the machine's. Wants cgroup version 2 with its `memory` controller.",
+            valueName: "size"))
+    var sessionsMemory: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How many processes and threads all sessions of this node may have together. Default: half of what the "
+                + "machine can have. Wants cgroup version 2 with its `pids` controller.", valueName: "count"))
+    var sessionsProcesses: Int?
+
     func run() async throws {
         try await reportingErrors {
             guard geteuid() == 0 else { throw NodeError("posternd needs root: it makes devices and namespaces") }
@@ -62,7 +75,8 @@ struct RunCommand: AsyncParsableCommand {
             let configuration = NodeConfiguration(
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"),
-                keepalive: try chosenKeepalive(), sessionKeyLife: try chosenKeyLife())
+                keepalive: try chosenKeepalive(), sessionKeyLife: try chosenKeyLife(),
+                sessionsBounds: try SessionsBounds(memory: sessionsMemory, processes: sessionsProcesses))
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let directory = try StateDirectory(path: state)

@@ -208,6 +208,51 @@ import Testing
         #expect(try await run.run().lines == ["Read-only", "file", "tool"])
     }
 
+    @Test func `a path below another is shown by that, and what every session has is not shown twice`() async throws {
+        let folder = try Folder(owner: EnclosureRun.uid)
+        defer { folder.remove() }
+        unsafe mkdir(folder.path + "/inner", 0o755)
+        let file = folder.path + "/inner/text"
+        try "text\n".write(toFile: file, atomically: false, encoding: .utf8)
+        var run = EnclosureRun(shell: "cat \(file); (: >\(file)) 2>&1 | grep -o Read-only; grep -c tester /etc/hosts")
+        run.readOnlyPaths = [folder.path, folder.path + "/inner", file, "/etc", "/etc/hosts", "/usr/bin/env"]
+        let outcome = try await run.run()
+        #expect(outcome.lines == ["text", "Read-only", "1"], "\(outcome.reports)")
+    }
+
+    @Test func `a path deep inside the working directory cannot be moved away from under its name`() async throws {
+        let folder = try Folder(owner: EnclosureRun.uid)
+        defer { folder.remove() }
+        let tool = folder.path + "/a/b/tool"
+        try FileManager.default.createDirectory(atPath: tool, withIntermediateDirectories: true)
+        for path in ["/a", "/a/b", "/a/b/tool"] {
+            unsafe chown(folder.path + path, EnclosureRun.uid, EnclosureRun.uid)
+        }
+        var run = EnclosureRun(
+            shell: """
+                for d in a a/b a/b/tool; do mv $d ${d}2 2>&1 | grep -o busy; rmdir $d 2>&1 | grep -o busy; done
+                (: >a/b/tool/file) 2>&1 | grep -o Read-only; : >a/file && : >a/b/file && mv a/file file && ls
+                """)
+        run.workingDirectory = folder.path
+        run.readOnlyPaths = [tool]
+        let outcome = try await run.run()
+        #expect(outcome.lines.filter { $0 == "busy" }.count == 6, "\(outcome.output)")
+        #expect(outcome.lines.suffix(3) == ["Read-only", "a", "file"])
+        #expect(FileKind(tool + "/file") == nil && FileKind(folder.path + "/file") == .file)
+    }
+
+    @Test func `a link on the way to a path is named as what hinders`() async throws {
+        let folder = try Folder(owner: 0)
+        defer { folder.remove() }
+        unsafe symlink("/opt", folder.path + "/link")
+        var run = EnclosureRun("true")
+        run.readOnlyPaths = [folder.path + "/link"]
+        let error = SandboxError(
+            .mounts,
+            "cannot show `\(folder.path)/link` to the session: a link stands in it; name the path that it leads to")
+        #expect(try await run.run().reports == [.failed(error)])
+    }
+
     @Test func `a named device is there with its owner's rights, others are not`() async throws {
         var run = EnclosureRun(
             shell:
@@ -218,7 +263,9 @@ import Testing
         #expect(try await run.run().lines.suffix(2) == ["tun", "gone"])
     }
 
-    @Test(arguments: ["/dev/tty", "/dev/shm", "/dev/missing", "/etc/hosts", "/dev/fd", "/dev/ptmx"])
+    @Test(arguments: [
+        "/dev/tty", "/dev/shm", "/dev/missing", "/etc/hosts", "/dev/fd", "/dev/ptmx", "/dev/kmsg", "/dev/console",
+    ])
     func `what is no harmless kind of device is refused`(path: String) async throws {
         var run = EnclosureRun("true")
         run.devices = [path]

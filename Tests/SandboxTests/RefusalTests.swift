@@ -7,7 +7,7 @@ import Testing
 
 /// A stream that no agent is given.
 enum StreamKind: CaseIterable, Sendable {
-    case internet, internet6, netlink, directory, tunnel, closed
+    case internet, internet6, netlink, directory, tunnel, closed, namespace, process, nameOnly, setting, memoryToRead
     case unixDatagram, unixDatagramPair, unixListener, unixUnconnected, unixPacketsUnconnected
 
     func open() -> Int32 {
@@ -18,12 +18,27 @@ enum StreamKind: CaseIterable, Sendable {
         case .directory: unsafe Foundation.open("/tmp", O_RDONLY)
         case .tunnel: unsafe Foundation.open("/dev/net/tun", O_RDWR)
         case .closed: -1
+        case .namespace: unsafe Foundation.open("/proc/self/ns/mnt", O_RDONLY)
+        case .process: pt_pidfd_open(getpid())
+        case .nameOnly: unsafe pt_open_place("/etc/hosts", true)
+        case .setting: unsafe Foundation.open("/proc/self/oom_score_adj", O_RDWR)
+        case .memoryToRead: Self.memory(mode: O_RDONLY)
         case .unixDatagram: socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         case .unixDatagramPair: Self.pair(SOCK_DGRAM)[0]
         case .unixListener: Self.listener()
         case .unixUnconnected: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         case .unixPacketsUnconnected: socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0)
         }
+    }
+
+    /// Memory without a name that holds a line, open in a mode.
+    static func memory(mode: Int32) -> Int32 {
+        let line = Array("line\n".utf8)
+        let both = unsafe pt_memory_file(line, line.count)
+        lseek(both, 0, SEEK_SET)
+        guard mode != O_RDWR else { return both }
+        defer { close(both) }
+        return unsafe Foundation.open("/proc/self/fd/\(both)", mode)
     }
 
     static func pair(_ type: __socket_type) -> [Int32] {
@@ -55,11 +70,13 @@ enum StreamKind: CaseIterable, Sendable {
         #expect(error?.reason.contains("standard output") == true)
     }
 
-    @Test func `a socket says by what it would lead out`() {
+    @Test func `a stream says by what it would lead out`() {
         let sentences: [(StreamKind, String)] = [
             (.unixDatagram, "for datagrams"), (.unixDatagramPair, "for datagrams"),
             (.unixListener, "takes connections"), (.unixUnconnected, "not connected"),
             (.unixPacketsUnconnected, "not connected"), (.internet, "out of its network"),
+            (.namespace, "a handle of a namespace"), (.nameOnly, "only the name"), (.setting, "is controlled"),
+            (.memoryToRead, "seal it"),
         ]
         for (kind, sentence) in sentences {
             let descriptor = kind.open()
@@ -79,6 +96,20 @@ enum StreamKind: CaseIterable, Sendable {
             close(ends[1])
             try Enclosure.checkStdio([ends[0], ends[0], ends[0]])
         }
+    }
+
+    @Test func `memory without a name is given when it is open for both, and can be opened anew`() async throws {
+        let memory = StreamKind.memory(mode: O_RDWR)
+        defer { close(memory) }
+        var run = EnclosureRun(shell: "cat; cat /dev/stdin")
+        run.input = memory
+        #expect(try await run.run().output == "line\nline\n")
+    }
+
+    @Test func `a setting of the kernel's is given to be read`() throws {
+        let file = unsafe open("/proc/cpuinfo", O_RDONLY)
+        defer { close(file) }
+        try Enclosure.checkStdio([file, file, file])
     }
 
     @Test func `the daemon's own network is refused`() throws {
@@ -255,7 +286,10 @@ enum StreamKind: CaseIterable, Sendable {
         #expect(Exposure.refusal(ofReadOnlyPath: folder.path + "/state/key", hidden: hidden) != nil)
     }
 
-    @Test(arguments: ["/", "/run", "/run/docker.sock", "/proc", "/srv", "/srv/postern-state/key", "/var", "/dev/kvm"])
+    @Test(arguments: [
+        "/", "/run", "/run/docker.sock", "/proc", "/srv", "/srv/postern-state/key", "/var", "/dev/kvm", "/home",
+        "/home/agent",
+    ])
     func `sockets and state cannot be shown`(path: String) {
         #expect(Exposure.refusal(ofReadOnlyPath: path, hidden: hidden) != nil)
     }

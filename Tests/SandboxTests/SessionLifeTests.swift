@@ -122,31 +122,6 @@ import Testing
         #expect(FileKind(cgroup.path) == nil)
     }
 
-    @Test func `its processes are bounded where the kernel can, and only there`() throws {
-        let root = try Cgroup.root()
-        let cgroup = root.child("postern-test-\(UUID().uuidString)").child("session")
-        try cgroup.create()
-        let controllers = try String(contentsOfFile: root.path + "/cgroup.controllers", encoding: .utf8)
-        let canBound = controllers.split(whereSeparator: \.isWhitespace).contains("pids")
-        #expect(cgroup.limitProcesses(to: 4096) == canBound)
-        #expect(
-            (try? String(contentsOfFile: cgroup.path + "/pids.max", encoding: .utf8)) == (canBound ? "4096\n" : nil))
-        try Cgroup(path: String(cgroup.path.dropLast("/session".count))).remove()
-    }
-
-    @Test func `the bound is written once every cgroup above passes the controller on`() throws {
-        let folder = try Folder(owner: 0)
-        defer { folder.remove() }
-        let files = ["cgroup.subtree_control", "node/cgroup.subtree_control", "node/session/pids.max"]
-        try FileManager.default.createDirectory(
-            atPath: folder.path + "/node/session", withIntermediateDirectories: true)
-        for file in files { try "".write(toFile: "\(folder.path)/\(file)", atomically: false, encoding: .utf8) }
-        #expect(Cgroup(path: folder.path + "/node/session").limitProcesses(to: 4096))
-        #expect(
-            try files.map { try String(contentsOfFile: "\(folder.path)/\($0)", encoding: .utf8) }
-                == ["+pids", "+pids", "4096"])
-    }
-
     /// Starts a session's command, then closes the control socket, as the kernel does when the daemon dies.
     private func beginAndAbandon(_ run: EnclosureRun, in folder: Folder, _ streams: Streams) throws -> Descriptor {
         let session = try Enclosure.launch(
