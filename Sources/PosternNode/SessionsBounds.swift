@@ -57,7 +57,7 @@ extension SessionsBounds {
         guard let count = Int(digits), count <= 1 << 20 else { return nil }
         let bytes: Int? =
             switch text.dropFirst(digits.count) {
-            case "%": count <= 100 ? whole / 100 * count : nil
+            case "%": count <= 100 ? whole * count / 100 : nil
             case "M": count << 20
             case "G": count << 30
             default: nil
