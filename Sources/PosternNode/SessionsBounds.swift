@@ -43,7 +43,7 @@ extension SessionsBounds {
             self.memory = bytes
         }
         guard let processes else { return }
-        guard (Self.fewestProcesses...Self.machineProcesses).contains(processes) else {
+        guard processes >= Self.fewestProcesses, processes <= Self.machineProcesses else {
             throw NodeError(
                 "--sessions-processes is from \(Self.fewestProcesses) to the machine's \(Self.machineProcesses), "
                     + "not \(processes)")
