@@ -197,30 +197,47 @@ extension Parser {
 
     /// Nil for the slot of this variable, where templates may stand.
     private mutating func entityOrSlot(of variable: String) throws(Diagnostic) -> EntityUID? {
-        guard allowsTemplates, case .slot(let name) = token.kind else { return try entity() }
-        guard name == variable else { throw refused("expected `?\(variable)`, found `?\(name)`") }
-        try advance()
-        return nil
+        try unwrapped { parser throws(Diagnostic) in
+            guard parser.allowsTemplates, case .slot(let name) = parser.token.kind else { return try parser.entity() }
+            guard name == variable else { throw parser.refused("expected `?\(variable)`, found `?\(name)`") }
+            try parser.advance()
+            return nil
+        }
+    }
+
+    /// What may stand in parentheses, in any number of them.
+    private mutating func unwrapped<Inner>(
+        _ inner: (inout Parser) throws(Diagnostic) -> Inner
+    ) throws(Diagnostic) -> Inner {
+        var open = 0
+        while try skip(.openParenthesis) { open += 1 }
+        let read = try inner(&self)
+        for _ in 0..<open { try take(.closeParenthesis) }
+        return read
     }
 
     private mutating func actionConstraint() throws(Diagnostic) -> ActionConstraint {
         try take(word: "action")
         if token.kind == .symbol(.equal) {
             try advance()
-            return .equal(try action())
+            return .equal(try unwrapped { parser throws(Diagnostic) in try parser.action() })
         }
         if isNext("is") { throw refused("`action` cannot be tested with `is`") }
         guard isNext("in") else { return .any }
         try advance()
-        guard token.kind == .symbol(.openBracket) else { return .within([try action()]) }
-        try advance()
+        return .within(try unwrapped { parser throws(Diagnostic) in try parser.actions() })
+    }
+
+    /// One, or a list of them.
+    private mutating func actions() throws(Diagnostic) -> [EntityUID] {
+        guard try skip(.openBracket) else { return [try action()] }
         var actions: [EntityUID] = []
         while token.kind != .symbol(.closeBracket) {
-            actions.append(try action())
+            actions.append(try unwrapped { parser throws(Diagnostic) in try parser.action() })
             guard try skip(.comma) else { break }
         }
         try take(.closeBracket)
-        return .within(actions)
+        return actions
     }
 
     private mutating func action() throws(Diagnostic) -> EntityUID {

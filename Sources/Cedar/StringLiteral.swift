@@ -53,17 +53,18 @@ enum StringLiteral {
         return (Unicode.Scalar(UInt8(value)), 4)
     }
 
-    /// `\u{H}` to `\u{HHHHHH}`.
+    /// `\u{H}` to `\u{HHHHHH}`. As in Rust, underscores may stand anywhere behind the first digit.
     private static func unicode(_ rest: ArraySlice<UInt8>) throws(BadEscape) -> (Unicode.Scalar, Int) {
-        let digits = rest.dropFirst().prefix { $0 != UInt8(ascii: "}") && $0 != UInt8(ascii: "\"") }.prefix(7)
-        guard rest.first == UInt8(ascii: "{"), (1...6).contains(digits.count),
-            rest[digits.endIndex...].first == UInt8(ascii: "}"),
+        let written = rest.dropFirst().prefix { $0 != UInt8(ascii: "}") && $0 != UInt8(ascii: "\"") }
+        let digits = written.lazy.filter { $0 != UInt8(ascii: "_") }.prefix(7)
+        guard rest.first == UInt8(ascii: "{"), written.first != UInt8(ascii: "_"), (1...6).contains(digits.count),
+            rest[written.endIndex...].first == UInt8(ascii: "}"),
             let value = hexadecimal(digits), let scalar = Unicode.Scalar(value)
         else { throw BadEscape(reason: "`\\u` needs a Unicode scalar in braces, such as `\\u{1F600}`", length: 2) }
-        return (scalar, digits.count + 4)
+        return (scalar, written.count + 4)
     }
 
-    private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt32? {
+    private static func hexadecimal(_ digits: some Sequence<UInt8>) -> UInt32? {
         var value: UInt32 = 0
         for digit in digits {
             guard let nibble = Character(Unicode.Scalar(digit)).hexDigitValue else { return nil }

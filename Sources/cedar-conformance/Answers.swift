@@ -4,7 +4,8 @@ import Foundation
 /// Answers questions about the language, so that it can be compared with the reference: a JSON object on each line of
 /// the input, and for each a line of the output.
 ///
-///     {"op": "authorize", "policies": …, "entities": "[…]", "schema": …, "request": {…}}  {"decision": …, …}
+///     {"op": "authorize", "policies": …, "links": […], "entities": "[…]", "schema": …,
+///      "requests": [{…}]}                                                       {"json": …, "answers": [{"decision": …}]}
 ///     {"op": "validate", "policies": …, "schema": …, "level": 1}                          {"validates": …, "errors": […]}
 ///     {"op": "schema", "schema": …}                                                       {"text": …, "json": …}
 ///     {"op": "format", "policies": …}      {"op": "to-json", "policies": …}      {"op": "from-json", "json": …}
@@ -29,7 +30,7 @@ enum Answers {
             try PolicySet(parsing: text("policies"), naming: .place, allowingTemplates: true)
         }
         switch question["op"]?.string {
-        case "authorize": return try authorize(question, policies())
+        case "authorize": return try authorize(question, linked(policies(), question["links"]))
         case "validate":
             let isPermissive = question["mode"]?.string == "permissive"
             let level: Int? = if case .number(let level)? = question["level"] { Int(level) } else { nil }
@@ -55,21 +56,68 @@ enum Answers {
         }
     }
 
+    /// The set with the policies that links make of its templates: `{"template", "id", "values": {"?principal": {…}}}`.
+    private static func linked(_ policies: PolicySet, _ links: JSON?) throws -> PolicySet {
+        try links?.members("the links").reduce(policies) { set, link in
+            guard let template = link["template"]?.string, let id = link["id"]?.string else {
+                throw CorpusError(description: "a link has a `template` and an `id`")
+            }
+            var values: [Slot: EntityUID] = [:]
+            for slot in [Slot.principal, .resource] {
+                values[slot] = try link["values"]?[Text(slot.rawValue)].map { try EntityUID($0) }
+            }
+            return try set.linking(template, as: id, values)
+        } ?? policies
+    }
+
+    /// Each request has an answer or an error of its own; the set is answered in JSON too.
     private static func authorize(_ question: JSON, _ policies: PolicySet) throws -> [Text: JSON] {
         let schema = try question["schema"]?.string.map { try Schema(parsing: $0) }
-        let entities = question["entities"]?.string ?? "[]"
-        guard let request = question["request"], let principal = request["principal"],
-            let action = request["action"], let resource = request["resource"]
-        else { throw CorpusError(description: "no `request`") }
+        let text = question["entities"]?.string ?? "[]"
+        let entities =
+            try schema.map { try Entities(parsingJSON: text, schema: $0) } ?? Entities(parsingJSON: text)
+        let judges = Judges(policies, entities)
+        let answers = try question["requests"]?.members("the requests").map { request -> JSON in
+            do { return .object(try judges.answer(self.request(request, schema))) } catch {
+                return .object(["error": .string(Text("\(error)"))])
+            }
+        }
+        return ["json": .string(Text(policies.json)), "answers": .array(answers ?? [])]
+    }
+
+    private static func request(_ json: JSON, _ schema: Schema?) throws -> Request {
+        guard let principal = json["principal"], let action = json["action"], let resource = json["resource"]
+        else { throw CorpusError(description: "a request has a `principal`, an `action` and a `resource`") }
         let uid = try EntityUID(action)
-        let context = request["context"] ?? .object([:])
-        let asked = try Request(
+        let context = json["context"] ?? .object([:])
+        let request = try Request(
             principal: EntityUID(principal), action: uid, resource: EntityUID(resource),
             context: schema.map { try Context(context, $0, uid) } ?? Context(context))
-        try schema?.validate(asked)
-        let known =
-            try schema.map { try Entities(parsingJSON: entities, schema: $0) } ?? Entities(parsingJSON: entities)
-        let response = IndexedAuthorizer(policies: policies, entities: known).decide(asked).response
+        try schema?.validate(request)
+        return request
+    }
+}
+
+/// Both evaluators, which must always agree: the indexed one, and the plain one that is its model.
+struct Judges {
+    private let indexed: IndexedAuthorizer
+    private let plain: Authorizer
+
+    init(_ policies: PolicySet, _ entities: Entities) {
+        indexed = IndexedAuthorizer(policies: policies, entities: entities)
+        plain = Authorizer(policies: policies, entities: entities)
+    }
+
+    func decide(_ request: Request) throws -> Response {
+        let response = indexed.decide(request).response
+        guard response == plain.authorize(request) else {
+            throw CorpusError(description: "the indexed evaluator and its model disagree")
+        }
+        return response
+    }
+
+    func answer(_ request: Request) throws -> [Text: JSON] {
+        let response = try decide(request)
         return [
             "decision": .string(response.decision == .allow ? "allow" : "deny"),
             "reason": .array(response.determining.map { .string(Text($0.id)) }),

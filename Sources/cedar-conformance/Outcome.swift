@@ -23,11 +23,11 @@ struct Outcome {
         validate(policies, schema, expected: json["shouldValidate"]?.bool)
 
         let entities = try Entities(parsingJSON: file("entities"), schema: schema)
-        let authorizer = IndexedAuthorizer(policies: policies, entities: entities)
+        let judges = Judges(policies, entities)
         let requests = try json["requests"]?.members("the requests") ?? []
         for (number, request) in requests.enumerated() {
             do {
-                let response = try authorizer.decide(self.request(request, schema)).response
+                let response = try judges.decide(self.request(request, schema))
                 report(response, number, expected: request)
             } catch { failures.append("request \(number): \(error)") }
         }

@@ -6,6 +6,37 @@ import Testing
     /// What the reference makes of each.
     @Test(arguments: [
         ("permit(principal,action,resource);", "permit (principal, action, resource);\n"),
+        ("permit(principal,action,resource // last\n);", "permit (principal, action, resource // last\n);\n"),
+        (
+            "permit(principal == (U::\"a\"),action in ([(Action::\"v\")]),resource) when { [01] == [-007] };",
+            """
+            permit (
+              principal == (U::"a"),
+              action in ([(Action::"v")]),
+              resource
+            )
+            when { [1] == [-7] };
+
+            """
+        ),
+        // A line is as long as it looks: wide letters count twice, marks upon letters not at all.
+        (
+            #"permit(principal,action,resource) when { "９９９９９９９９９９９９９９９９９" == "x" && principal.nn == 1 && true };"#,
+            """
+            permit (principal, action, resource)
+            when
+            { "９９９９９９９９９９９９９９９９９" == "x" && principal.nn == 1 && true };
+
+            """
+        ),
+        (
+            "permit(principal,action,resource) when { \"\(String(repeating: "e\u{301}", count: 19))\" == \"x\" && principal.nn == 1 && true };",
+            """
+            permit (principal, action, resource)
+            when { "\(String(repeating: "e\u{301}", count: 19))" == "x" && principal.nn == 1 && true };
+
+            """
+        ),
         (
             """
             // lead

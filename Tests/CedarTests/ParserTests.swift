@@ -27,6 +27,8 @@ import Testing
         ("in Group::\"g\"", .within(EntityUID(type: "Group", id: "g"))),
         ("is orders_db :: orders", .isType("orders_db::orders")),
         ("is Agent in Group::\"g\"", .isTypeWithin("Agent", EntityUID(type: "Group", id: "g"))),
+        ("== ((Agent::\"a\"))", .equal(EntityUID(type: "Agent", id: "a"))),
+        ("is Agent in (Group::\"g\")", .isTypeWithin("Agent", EntityUID(type: "Group", id: "g"))),
     ])
     func `principal and resource take every form of a scope`(form: String, constraint: EntityConstraint) throws {
         let scope = try #require(
@@ -45,6 +47,8 @@ import Testing
         ),
         ("in [Action::\"a\",]", .within([EntityUID(type: "Action", id: "a")])),
         ("in []", .within([])),
+        ("== (Action::\"a\")", .equal(EntityUID(type: "Action", id: "a"))),
+        ("in ([(Action::\"a\")])", .within([EntityUID(type: "Action", id: "a")])),
     ])
     func `action takes every form of a scope`(form: String, constraint: ActionConstraint) throws {
         let policy = try #require(PolicySet(parsing: "permit(principal,action \(form),resource);").policies.first)
@@ -61,6 +65,7 @@ import Testing
         (#"\" \\ \' \n\r\t\0"#, "\" \\ ' \n\r\t\0"),
         (#"\x41\x7f"#, "A\u{7F}"),
         (#"\u{e9}\u{01F600}"#, "é😀"),
+        (#"\u{6_1}\u{0000_62_}\u{6__3}"#, "abc"),
         ("raw\nline, é😀", "raw\nline, é😀"),
     ])
     func `strings are escaped as in Rust`(literal: String, value: String) throws {

@@ -1,7 +1,7 @@
 /// A token with the comments around it: those on lines above it, and the one behind it on its own line.
 struct CommentedToken {
     let kind: Token.Kind
-    /// As it is written.
+    /// As it is written, but for zeros before a number.
     let text: String
     var leading: [String] = []
     var trailing: String?
@@ -15,8 +15,9 @@ struct CommentedToken {
         while true {
             let token = try lexer.next()
             let (start, next) = (token.range.start.offset, token.range.end.offset)
-            var current = CommentedToken(
-                kind: token.kind, text: String(decoding: source[start..<next], as: UTF8.self))
+            var text = String(decoding: source[start..<next], as: UTF8.self)
+            if case .number(let value?) = token.kind { text = "\(value)" }
+            var current = CommentedToken(kind: token.kind, text: text)
             var gap = source[end..<start]
             if !tokens.isEmpty {
                 // What stands behind a token on its line belongs to it, all else to the next.

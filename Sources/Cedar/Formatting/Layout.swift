@@ -15,6 +15,14 @@ indirect enum Layout: Sendable {
     static let line = Layout.line(" ")
     static let softLine = Layout.line("")
 
+    private var isEmpty: Bool {
+        switch self {
+        case .text, .line, .hardLine: false
+        case .concat(let parts): parts.allSatisfy(\.isEmpty)
+        case .nest(_, let inner), .group(let inner): inner.isEmpty
+        }
+    }
+
     private enum Mode { case flat, broken }
     private struct Item {
         let indent: Int
@@ -30,15 +38,17 @@ indirect enum Layout: Sendable {
             switch item.layout {
             case .text(let piece):
                 text += piece
-                column += piece.unicodeScalars.count
+                column += DisplayWidth.of(piece)
             case .line(let flat) where item.mode == .flat:
                 text += flat
                 column += flat.unicodeScalars.count
             case .line, .hardLine:
-                text += "\n" + String(repeating: " ", count: item.indent)
-                column = item.indent
+                // What comes next may stand further to the left than what ends here.
+                column = stack.last?.indent ?? item.indent
+                text += "\n" + String(repeating: " ", count: column)
             case .concat(let parts):
-                stack += parts.reversed().map { Item(indent: item.indent, mode: item.mode, layout: $0) }
+                let more = parts.reversed().filter { !$0.isEmpty }
+                stack += more.map { Item(indent: item.indent, mode: item.mode, layout: $0) }
             case .nest(let more, let inner):
                 stack.append(Item(indent: item.indent + more, mode: item.mode, layout: inner))
             case .group(let inner):
@@ -64,7 +74,7 @@ indirect enum Layout: Sendable {
                 continue
             }
             switch next {
-            case .text(let piece): left -= piece.unicodeScalars.count
+            case .text(let piece): left -= DisplayWidth.of(piece)
             case .line(let flat) where mode == .flat: left -= flat.unicodeScalars.count
             case .line: return true
             // A group with a break that must be does not fit on a line.

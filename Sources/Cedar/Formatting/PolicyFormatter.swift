@@ -35,31 +35,47 @@ public struct PolicyFormatter: Sendable {
         try Parser.statements(of: text, naming: .place, allowingTemplates: true)
     }
 
-    /// Lines without anything go, but not those within strings.
+    /// Lines without anything go, but not those within strings. As in the reference, what is blank from a string to the
+    /// end of its line goes with its line break, and a comment below comes up to the string.
     private static func withoutBlankLines(_ text: String) -> String {
-        var kept: [UInt8] = []
-        var line: [UInt8] = []
-        var (isInString, isInComment, isEscaped) = (false, false, false)
-        for byte in text.utf8 {
-            if byte == UInt8(ascii: "\n") {
-                if isInString || line.contains(where: { $0 > 0x20 }) { kept += line + [byte] }
-                line = []
-                isInComment = false
+        var (kept, between): ([UInt8], [UInt8]) = ([], [])
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.first {
+            let length =
+                byte == UInt8(ascii: "\"")
+                ? lengthOfString(rest) : rest.starts(with: [byte, byte]) && byte == UInt8(ascii: "/") ? lengthOfLine(rest) : 0
+            if length > 0 {
+                kept += withoutBlanks(between) + rest.prefix(length)
+                between = []
             } else {
-                if isInString {
-                    isInString = isEscaped || byte != UInt8(ascii: "\"")
-                    isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
-                } else if !isInComment, byte == UInt8(ascii: "\"") {
-                    (isInString, isEscaped) = (true, false)
-                } else if byte == UInt8(ascii: "/"), line.last == byte {
-                    isInComment = true
-                }
-                line.append(byte)
+                between.append(byte)
             }
+            rest = rest.dropFirst(max(length, 1))
         }
-        let bytes = (kept + line).drop { $0 <= 0x20 }
+        let bytes = (kept + withoutBlanks(between)).drop { $0 <= 0x20 }
         return String(
             decoding: bytes.prefix((bytes.lastIndex { $0 > 0x20 } ?? bytes.startIndex - 1) - bytes.startIndex + 1),
             as: UTF8.self)
+    }
+
+    /// With its quotes.
+    private static func lengthOfString(_ bytes: ArraySlice<UInt8>) -> Int {
+        var isEscaped = false
+        for (place, byte) in bytes.dropFirst().enumerated() {
+            if byte == UInt8(ascii: "\""), !isEscaped { return place + 2 }
+            isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+        }
+        return bytes.count
+    }
+
+    private static func lengthOfLine(_ bytes: ArraySlice<UInt8>) -> Int {
+        bytes.prefix { $0 != UInt8(ascii: "\n") }.count
+    }
+
+    /// Of what is neither string nor comment; the last line is not at its end.
+    private static func withoutBlanks(_ bytes: [UInt8]) -> [UInt8] {
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let full = lines.dropLast().filter { line in line.contains { $0 > 0x20 } }.flatMap { $0 + [UInt8(ascii: "\n")] }
+        return (bytes.first == UInt8(ascii: "\n") ? [UInt8(ascii: "\n")] : []) + full + (lines.last ?? [])
     }
 }

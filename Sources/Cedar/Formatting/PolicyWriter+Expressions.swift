@@ -90,7 +90,7 @@ extension PolicyWriter {
         let open = Self.with(take())
         if isNext(.closeParenthesis) { return .concat([open, Self.with(take())]) }
         let list = try list(until: .closeParenthesis)
-        return .concat([.nest(indent, .concat([open, .softLine, list])), .softLine, Self.with(take())])
+        return .concat([open, .nest(indent, .concat([.softLine, list])), .softLine, Self.with(take())])
     }
 
     /// What stands between brackets, with commas, but not behind the last.
