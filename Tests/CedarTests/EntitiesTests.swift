@@ -30,6 +30,20 @@ import Testing
         }
     }
 
+    @Test func `in a text an entity may be there twice, if both say the same`() throws {
+        func text(_ second: String) -> String {
+            """
+            [{"uid": {"type": "G", "id": "a"}, "attrs": {"x": 1}, "parents": [{"type": "G", "id": "b"}]},
+             {"uid": {"type": "G", "id": "a"}, "attrs": {"x": \(second)}, "parents": [{"type": "G", "id": "b"}]}]
+            """
+        }
+        let schema = try Schema(parsing: "entity G in [G] = {x: Long};")
+        #expect(try Entities(parsingJSON: text("1")).count == 1)
+        #expect(try Entities(parsingJSON: text("1"), schema: schema).count == 1)
+        #expect(throws: JSONError.self) { try Entities(parsingJSON: text("2")) }
+        #expect(throws: JSONError.self) { try Entities(parsingJSON: text("2"), schema: schema) }
+    }
+
     @Test func `a chain as deep as the limit is refused without overflow`() {
         let chain = (0..<Entities.maximumEntities).map { Entity(Self.group($0), in: [Self.group($0 + 1)]) }
         #expect(throws: EntitiesError.hierarchyTooLarge) { try Entities(chain) }

@@ -41,9 +41,7 @@ public struct PolicyFormatter: Sendable {
         var (kept, between): ([UInt8], [UInt8]) = ([], [])
         var rest = Array(text.utf8)[...]
         while let byte = rest.first {
-            let length =
-                byte == UInt8(ascii: "\"")
-                ? lengthOfString(rest) : rest.starts(with: [byte, byte]) && byte == UInt8(ascii: "/") ? lengthOfLine(rest) : 0
+            let length = byte == UInt8(ascii: "\"") ? lengthOfString(rest) : lengthOfComment(rest)
             if length > 0 {
                 kept += withoutBlanks(between) + rest.prefix(length)
                 between = []
@@ -68,8 +66,9 @@ public struct PolicyFormatter: Sendable {
         return bytes.count
     }
 
-    private static func lengthOfLine(_ bytes: ArraySlice<UInt8>) -> Int {
-        bytes.prefix { $0 != UInt8(ascii: "\n") }.count
+    /// 0 where there is none.
+    private static func lengthOfComment(_ bytes: ArraySlice<UInt8>) -> Int {
+        bytes.starts(with: "//".utf8) ? bytes.prefix { $0 != UInt8(ascii: "\n") }.count : 0
     }
 
     /// Of what is neither string nor comment; the last line is not at its end.

@@ -64,16 +64,8 @@ struct PolicyWriter {
         }
         guard isNext("in") || isNext(.equal) else { return .concat([Self.leading(name)] + head) }
         head += [.line, Self.with(take())]
-        // The comments of the last token stand around the whole of what is asked; but those before a bracket in it.
-        var ahead = self
-        _ = try ahead.expression()
-        let last = ahead.place - 1
-        let isBracket = [.symbol(.closeParenthesis), .symbol(.closeBracket)].contains(tokens[last].kind)
-        let (leading, trailing) = (isBracket ? .empty : Self.leading(tokens[last]), Self.trailing(tokens[last]))
-        tokens[last].trailing = nil
-        if !isBracket { tokens[last].leading = [] }
-        let asked = Layout.nest(indent, .concat([.line, leading, try expression()]))
-        return .concat([Self.leading(name), .group(.concat([.group(.concat(head)), asked])), trailing])
+        let asked = Layout.nest(indent, .concat([.line, try expression()]))
+        return .concat([Self.leading(name), .group(.concat([.group(.concat(head)), asked]))])
     }
 
     private mutating func condition() throws(Diagnostic) -> Layout {

@@ -7,6 +7,7 @@ extension Entities {
         for member in try JSON(parsing: text).members("the entities") {
             listed.append(try Entity(member, schema))
         }
+        listed = Self.withoutRepetitions(listed)
         let alone: Entities
         do { alone = try Entities(listed) } catch { throw JSONError("\(error)") }
         for entity in listed {

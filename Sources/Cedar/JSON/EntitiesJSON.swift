@@ -8,7 +8,20 @@ extension Entities {
         let members = try JSON(parsing: text).members("the entities")
         var entities: [Entity] = []
         for member in members { entities.append(try Entity(member)) }
-        do { try self.init(entities) } catch { throw JSONError("\(error)") }
+        do { try self.init(Self.withoutRepetitions(entities)) } catch { throw JSONError("\(error)") }
+    }
+
+    /// As in the reference, it does no harm to say of an entity the same twice.
+    static func withoutRepetitions(_ entities: [Entity]) -> [Entity] {
+        var first: [EntityUID: Entity] = [:]
+        return entities.filter { entity in
+            guard let known = first[entity.uid] else {
+                first[entity.uid] = entity
+                return true
+            }
+            return known.attributes != entity.attributes || known.tags != entity.tags
+                || Set(known.parents) != Set(entity.parents)
+        }
     }
 }
 
