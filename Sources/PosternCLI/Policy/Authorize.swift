@@ -32,10 +32,10 @@ extension PolicyCommand {
 
         func run() throws {
             let schema = try schema.load()
-            let authorizer = Authorizer(policies: try policies.load(), entities: try entities.load(schema))
+            let authorizer = IndexedAuthorizer(policies: try policies.load(), entities: try entities.load(schema))
             let request = try request.load(schema)
             let start = ContinuousClock.now
-            let response = authorizer.authorize(request)
+            let response = authorizer.decide(request).response
             let duration = ContinuousClock.now - start
             let terminal = Terminal.current
             if json {
