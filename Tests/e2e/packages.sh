@@ -111,6 +111,10 @@ install_on() { # MACHINE REVISION PACKAGE...
     on "$name" apt-get install --yes "${files[@]}" >"$work/$name.apt.log" 2>&1 ||
         { tail -n 20 "$work/$name.apt.log"; return 1; }
 }
+purge_from() { # MACHINE PACKAGE...
+    local name=$1
+    on "$name" apt-get purge --yes "${@:2}" >"$work/$name.purge.log" 2>&1 || { tail -n 20 "$work/$name.purge.log"; return 1; }
+}
 is_active() { on "$1" systemctl --quiet is-active "$2"; }
 # What a unit says goes to the journal.
 serves() { on "$1" journalctl --quiet --unit postern-coordinator --grep '^ready' >/dev/null; }
@@ -146,8 +150,8 @@ start_agent() {
 }
 said() { cat "$work/alpha/upper/srv/agent/said" 2>/dev/null || echo 0; }
 has_said() { [[ $(said) -ge $1 ]]; }
-# It says more than it had said, by the connection that it had.
-still_talks() { has_agent && wait_until 15 has_said $(($(said) + 5)); }
+# It says more than it had said, by the connection that it had; a daemon that has just started knows it soon.
+still_talks() { wait_until 15 has_agent && wait_until 15 has_said $(($(said) + 5)); }
 has_agent() { kill -s 0 "$agent" 2>/dev/null && [[ $(on alpha postern session list --json | jq -r '.[].id') == "$session" ]]; }
 
 echo_service='
@@ -271,9 +275,9 @@ fact "no tunnel was lost or left" test "$(tunnels alpha)" -eq "$tunnels"
 fact "nothing that is denied arrived, of $(cat "$work/sent")" nothing_arrived "$sent"
 fact "and the counter can count" one_arrives
 
-fact "a node is purged" on beta apt-get purge --quiet=2 --yes postern
+fact "a node is purged" purge_from beta postern
 fact "and nothing of it is left" is_gone_from beta
-fact "node and coordinator are purged" on alpha apt-get purge --quiet=2 --yes postern postern-coordinator
+fact "node and coordinator are purged" purge_from alpha postern postern-coordinator
 fact "and the mesh's keys are left" on alpha test -e /var/lib/postern-coordinator/mesh/ca/ca.key
 fact "but nothing of the node" is_gone_from alpha
 all_facts_hold
