@@ -73,6 +73,10 @@ let package = Package(
         .target(name: "Identity", dependencies: ["Mesh", crypto, x509, asn1], swiftSettings: strict),  // CA, SVIDs
         .target(name: "Authorization", dependencies: ["Mesh", "Cedar"], swiftSettings: strict),  // policy to grants
 
+        // What both daemons do alike.
+        .target(
+            name: "Telemetry", dependencies: ["Mesh", nio, nioPosix, nioHTTP], swiftSettings: strict),  // metrics
+
         // Devices: one kernel interface each.
         .target(
             name: "WireGuard",
@@ -90,14 +94,14 @@ let package = Package(
         .target(
             name: "PosternNode",
             dependencies: [
-                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox",
-                "CLinux", crypto, lifecycle, logging, httpClient, nio, nioPosix, nioHTTP, nioTLS,
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "Telemetry", "WireGuard", "Datapath",
+                "Sandbox", "CLinux", crypto, lifecycle, logging, httpClient, nio, nioPosix, nioHTTP, nioTLS,
             ],
             swiftSettings: strict),  // map, planner, reconciler, sessions
         .target(
             name: "PosternCoordinator",
             dependencies: [
-                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization",
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "Telemetry",
                 crypto, lifecycle, logging, hummingbird, hummingbirdTLS, httpTypes, nio, nioTLS, grdb,
             ],
             swiftSettings: strict),  // enrolment, registry, map
@@ -151,6 +155,7 @@ let package = Package(
         .testTarget(name: "AuditTests", dependencies: ["Audit", "Mesh", crypto], swiftSettings: strict),
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Mesh", crypto, x509], swiftSettings: strict),
         .testTarget(name: "AuthorizationTests", dependencies: ["Authorization", "Mesh"], swiftSettings: strict),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Mesh"], swiftSettings: strict),
         .testTarget(name: "WireGuardTests", dependencies: ["WireGuard", "Mesh", "CLinux"], swiftSettings: strict),
         .testTarget(
             name: "DatapathTests", dependencies: ["Datapath", "Mesh", "CLinux", "CPosternABI", "CBpf"],

@@ -22,16 +22,26 @@ struct API: HTTPResponder {
     private static let readingDeadline = Duration.seconds(15)
 
     func respond(to request: Request, context: Connection) async throws -> Response {
-        do { return try await answer(request, on: context) } catch let refusal as Refusal {
-            return refuse(refusal, request, on: context)
+        let begun = ContinuousClock.now
+        let route = Result { () throws(Refusal) in try Route(request.method, request.uri.path) }
+        let response = await respond(to: request, of: route, on: context)
+        coordinator.requests.count(try? route.get(), status: response.status.code, took: .now - begun)
+        return response
+    }
+
+    private func respond(
+        to request: Request, of route: Result<Route, Refusal>, on connection: Connection
+    ) async -> Response {
+        do { return try await answer(request, of: try route.get(), on: connection) } catch let refusal as Refusal {
+            return refuse(refusal, request, on: connection)
         } catch {
-            context.logger.error("\(request.method) \(request.uri.path.printable) failed: \(error)")
-            return refuse(Refusal(.internal, "the coordinator could not do it; its log says why"), request, on: context)
+            connection.logger.error("\(request.method) \(request.uri.path.printable) failed: \(error)")
+            return refuse(
+                Refusal(.internal, "the coordinator could not do it; its log says why"), request, on: connection)
         }
     }
 
-    private func answer(_ request: Request, on connection: Connection) async throws -> Response {
-        let route = try Route(request.method, request.uri.path)
+    private func answer(_ request: Request, of route: Route, on connection: Connection) async throws -> Response {
         let query = Query(request.uri.query ?? "")
         switch route {
         case .ca: return coordinator.caCertificate.response

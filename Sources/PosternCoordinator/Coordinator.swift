@@ -12,6 +12,7 @@ struct Coordinator: Sendable {
     let confirmations = Confirmations()
     let challenges = Challenges()
     let sessionRate = RateLimit()
+    let requests = RequestCounts()
     let holds: Holds
     let leases: Leases
     let archive: AuditArchive
@@ -23,7 +24,7 @@ struct Coordinator: Sendable {
 
     var caCertificate: EncodedCertificate { ca.anchor.certificate }
     private var settings: Store.Settings { store.settings }
-    private var memory: Memory { store.memory }
+    var memory: Memory { store.memory }
 
     // MARK: Becoming a node, and staying one (Enrolment.swift, Challenges.swift)
 

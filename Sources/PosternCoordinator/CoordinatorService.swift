@@ -5,6 +5,7 @@ package import Logging
 package import Mesh
 import NIOCore
 import ServiceLifecycle
+import Telemetry
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -34,6 +35,7 @@ package struct CoordinatorService: Service {
     private let coordinator: Coordinator
     private let identity: ServerIdentity
     private let listen: ListenAddress
+    private let metrics: Endpoint?
     private let logger: Logger
     private let ready: @Sendable (_ port: Int) async -> Void
 
@@ -43,7 +45,7 @@ package struct CoordinatorService: Service {
     /// Opens the state of a mesh that was made before.
     package init(
         state: StateDirectory, listen: ListenAddress, holds: Holds = Holds(), leases: Leases = Leases(),
-        auditRetention: Duration = AuditArchive.retention, logger: Logger,
+        auditRetention: Duration = AuditArchive.retention, metrics: Endpoint? = nil, logger: Logger,
         now: @escaping @Sendable () -> Timestamp = systemTime, ready: @escaping @Sendable (_ port: Int) async -> Void
     ) async throws {
         guard PrivateFile.exists(state.database) else {
@@ -57,7 +59,17 @@ package struct CoordinatorService: Service {
         coordinator = Coordinator(
             ca: ca, store: store, holds: holds, leases: leases, archive: archive, now: now, logger: logger)
         identity = try ServerIdentity(ca: ca, host: url.host, now: now())
-        (self.listen, self.logger, self.ready) = (listen, logger, ready)
+        (self.listen, self.metrics, self.logger, self.ready) = (listen, metrics, logger, ready)
+    }
+
+    private func metricsServices() async throws -> [any Service] {
+        guard let metrics else { return [] }
+        return [
+            MetricsService(
+                server: try await MetricsServer(at: metrics.address, port: metrics.port.rawValue) {
+                    [coordinator] in await coordinator.metrics()
+                })
+        ]
     }
 
     package func run() async throws {
@@ -72,7 +84,7 @@ package struct CoordinatorService: Service {
             configuration: ApplicationConfiguration(
                 address: .hostname(listen.address.description, port: Int(listen.port)),
                 availableConnectionsDelegate: .maximum(Self.maximumConnections, logger: logger)),
-            services: [Sweeper(coordinator: coordinator)],
+            services: [Sweeper(coordinator: coordinator)] + (try await metricsServices()),
             onServerRunning: { [ready] channel in await ready(channel.localAddress?.port ?? 0) },
             logger: logger)
         let end: Result<Void, any Error>
@@ -91,6 +103,13 @@ package struct CoordinatorService: Service {
         try coordinator.store.close()
         try end.get()
     }
+}
+
+/// Shows the coordinator's figures.
+private struct MetricsService: Service {
+    let server: MetricsServer
+
+    func run() async throws { try await cancelWhenGracefulShutdown { try await server.run() } }
 }
 
 /// Ends sessions whose leases ran out.

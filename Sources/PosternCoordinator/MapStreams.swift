@@ -136,6 +136,7 @@ struct MapStreams: Sendable {
     /// Ends the stream of a node that is gone; one that comes is another.
     mutating func end(_ node: NodeName) { readers.removeValue(forKey: node)?.ticket.bell.ring() }
 
+    var count: Int { readers.count }
     var bells: [Bell] { readers.values.map(\.ticket.bell) }
 
     mutating func endAll() {

@@ -65,6 +65,31 @@ enum Route: Equatable, Sendable {
         return (.delete, .endSession(id))
     }
 
+    /// The route in words of its path, for figures: of ends of sessions there is one, whatever the session.
+    var label: String {
+        switch self {
+        case .ca: "ca"
+        case .join: "join"
+        case .joinChallenge: "join/challenge"
+        case .map: "map"
+        case .applied: "applied"
+        case .updateNode: "node"
+        case .renewCertificate: "node/certificate"
+        case .startSession: "sessions"
+        case .endSession: "sessions/ID"
+        case .confirmations: "confirmations"
+        case .change: "changes"
+        case .registry: "registry"
+        case .statements: "statements"
+        case .adminCertificate: "admin-certificates"
+        case .addJoinToken: "join-tokens"
+        case .sendRecords: "audit"
+        case .auditHead: "audit/head"
+        case .auditSeal: "audit/seal"
+        case .auditLines: "audit/lines"
+        }
+    }
+
     /// The longest body that the route reads; only admins, whose name is known by then, may send long ones.
     var bodyLimit: Int {
         switch self {

@@ -69,8 +69,8 @@ enum PrivateFile {
         /// Puts it there. After a crash there is the old file or the new one.
         consuming func commit() throws(StateError) {
             guard unsafe rename(temporary, path) == 0 else { throw StateError(.write, path, errno: errno) }
-            let directory = unsafe open(
-                path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            let above = path.lastIndex(of: "/").map { path[...$0] } ?? "."
+            let directory = unsafe open(String(above), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             guard directory >= 0 else { throw StateError(.write, path, errno: errno) }
             defer { close(directory) }
             guard fsync(directory) == 0 else { throw StateError(.write, path, errno: errno) }

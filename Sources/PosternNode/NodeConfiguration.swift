@@ -1,3 +1,4 @@
+package import Mesh
 package import WireGuard
 
 /// Where on its machine a node lives.
@@ -17,15 +18,17 @@ package struct NodeConfiguration: Sendable {
     package static let sessionKeyLives = Duration.seconds(10)...Duration.seconds(86_400)
 
     package var sessionsBounds: SessionsBounds
+    /// Where figures are served, if anywhere.
+    package var metrics: Endpoint?
 
     package init(
         stateDirectory: String, socket: String, bpffs: String, device: DeviceName, sessionProgram: String,
         keepalive: Keepalive = .automatic, sessionKeyLife: Duration = .seconds(3600),
-        sessionsBounds: SessionsBounds = .ofThisMachine
+        sessionsBounds: SessionsBounds = .ofThisMachine, metrics: Endpoint? = nil
     ) {
         (self.stateDirectory, self.socket, self.bpffs) = (stateDirectory, socket, bpffs)
         (self.device, self.sessionProgram) = (device, sessionProgram)
         (self.keepalive, self.sessionKeyLife) = (keepalive, sessionKeyLife)
-        self.sessionsBounds = sessionsBounds
+        (self.sessionsBounds, self.metrics) = (sessionsBounds, metrics)
     }
 }

@@ -1,7 +1,9 @@
 import Datapath
 import Glibc
 import Logging
+import Mesh
 import ServiceLifecycle
+import Telemetry
 
 /// The daemon: everything that runs on a node, until it is told to stop.
 ///
@@ -37,6 +39,7 @@ package struct NodeService: Service {
 
     private func serve() async throws {
         try await node.refuseOverlap()
+        let metrics = try await metricsServer()
         await node.lookAround()
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -60,6 +63,7 @@ package struct NodeService: Service {
                 group.addTask { try await watchWall() }
                 group.addTask { await answerForNames() }
                 group.addTask { await keepResolver() }
+                if let metrics { group.addTask { try await metrics.run() } }
                 group.addTask {
                     await node.trail.run { records throws(CoordinatorError) in try await node.client.deliver(records) }
                 }
@@ -67,6 +71,11 @@ package struct NodeService: Service {
                 group.cancelAll()
             }
         }
+    }
+
+    private func metricsServer() async throws -> MetricsServer? {
+        guard let place = node.configuration.metrics else { return nil }
+        return try await MetricsServer(at: place.address, port: place.port.rawValue) { [node] in await node.metrics() }
     }
 
     /// Until cancelled: that the last of them has ended is no reason to stop.

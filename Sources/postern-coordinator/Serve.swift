@@ -38,6 +38,13 @@ struct Serve: AsyncParsableCommand {
         transform: span)
     var auditRetention = Span(AuditArchive.retention)
 
+    @Option(
+        help: ArgumentHelp(
+            "Where figures are served for Prometheus, at /metrics, over plain HTTP and to whoever asks: such as "
+                + "127.0.0.1:9465. Default: nowhere.", valueName: "address:port"),
+        transform: metricsAddress)
+    var metrics: Endpoint?
+
     @Flag(help: "Log more.")
     var verbose = false
 
@@ -48,7 +55,7 @@ struct Serve: AsyncParsableCommand {
             logger.logLevel = verbose ? .debug : .info
             let service = try await CoordinatorService(
                 state: StateDirectory(state), listen: listen, leases: try leases(),
-                auditRetention: auditRetention.duration, logger: logger
+                auditRetention: auditRetention.duration, metrics: metrics, logger: logger
             ) { port in
                 write("ready: \(listen.url(port: port))\n", to: STDOUT_FILENO)
             }
@@ -86,4 +93,11 @@ private func listenAddress(_ text: String) throws -> ListenAddress {
         throw ValidationError("`\(text)` is not ADDRESS:PORT, such as 0.0.0.0:8443 or [::]:8443")
     }
     return address
+}
+
+private func metricsAddress(_ text: String) throws -> Endpoint {
+    guard let endpoint = Endpoint(text) else {
+        throw ValidationError("`\(text)` is not ADDRESS:PORT, such as 127.0.0.1:9465 or [::1]:9465")
+    }
+    return endpoint
 }

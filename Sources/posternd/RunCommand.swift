@@ -61,6 +61,13 @@ struct RunCommand: AsyncParsableCommand {
                 + "machine can have. Wants cgroup version 2 with its `pids` controller.", valueName: "count"))
     var sessionsProcesses: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where figures are served for Prometheus, at /metrics, over plain HTTP and to whoever asks: such as "
+                + "127.0.0.1:9464. Default: nowhere.", valueName: "address:port"),
+        transform: metricsAddress)
+    var metrics: Endpoint?
+
     func run() async throws {
         try await reportingErrors {
             guard geteuid() == 0 else { throw NodeError("posternd needs root: it makes devices and namespaces") }
@@ -76,7 +83,8 @@ struct RunCommand: AsyncParsableCommand {
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"),
                 keepalive: try chosenKeepalive(), sessionKeyLife: try chosenKeyLife(),
-                sessionsBounds: try SessionsBounds(memory: sessionsMemory, processes: sessionsProcesses))
+                sessionsBounds: try SessionsBounds(memory: sessionsMemory, processes: sessionsProcesses),
+                metrics: metrics)
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)
             let directory = try StateDirectory(path: state)
@@ -148,4 +156,11 @@ struct RunCommand: AsyncParsableCommand {
 private func span(_ text: String) throws -> Span {
     guard let span = Span(text) else { throw ValidationError("`\(text)` is no length of time, such as 30m or 1h") }
     return span
+}
+
+private func metricsAddress(_ text: String) throws -> Endpoint {
+    guard let endpoint = Endpoint(text) else {
+        throw ValidationError("`\(text)` is not ADDRESS:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+    }
+    return endpoint
 }

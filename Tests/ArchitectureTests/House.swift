@@ -43,6 +43,10 @@ struct House {
             "a decision is a function of policy and entities, so node, coordinator and tests get the same"),
 
         Room(
+            "Telemetry", ours: ["Mesh"], libraries: ["NIOCore", "NIOPosix", "NIOHTTP1", "Glibc"],
+            "how figures are shown is not how they come about"),
+
+        Room(
             "WireGuard", ours: ["Mesh", "CLinux", "CMnl"], libraries: linux.union(["Crypto"]),
             "a device is one kernel interface and knows no policy"),
         Room(
@@ -55,14 +59,15 @@ struct House {
         Room(
             "PosternNode",
             ours: [
-                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "WireGuard", "Datapath", "Sandbox",
-                "CLinux",
+                "Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "Telemetry", "WireGuard", "Datapath",
+                "Sandbox", "CLinux",
             ],
             libraries: linux.union(http).union(["Crypto", "ServiceLifecycle", "Logging", "AsyncHTTPClient", "NIOPosix"]
             ),
             "the node decides through Authorization, so Cedar is not its business"),
         Room(
-            "PosternCoordinator", ours: ["Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization"],
+            "PosternCoordinator",
+            ours: ["Mesh", "CoordinationAPI", "Audit", "Identity", "Authorization", "Telemetry"],
             libraries: linux.union(http).union([
                 "Crypto", "ServiceLifecycle", "Logging", "Hummingbird", "HummingbirdTLS", "HTTPTypes", "GRDB",
             ]),

@@ -52,6 +52,18 @@ import Testing
         return try #require((value as? UInt16).map(Int.init) ?? value as? Int)
     }
 
+    @Test func `a mesh may be made at a relative path`() throws {
+        let directory = try TemporaryDirectory()
+        let here = FileManager.default.currentDirectoryPath
+        let up = String(repeating: "../", count: here.split(separator: "/").count)
+        let path = "\(up)\(directory.state.path.drop { $0 == "/" })-beside"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        _ = try Founding.found(
+            try MeshDomain("acme.example"), at: try #require(CoordinatorURL("https://127.0.0.1:8443")),
+            admin: try UserName("ann"), in: StateDirectory(path), now: systemTime())
+        #expect(FileManager.default.fileExists(atPath: StateDirectory(path).adminFile))
+    }
+
     @Test func `a mesh is not made over another`() throws {
         let directory = try TemporaryDirectory()
         let before = try String(contentsOfFile: directory.state.adminFile, encoding: .utf8)
