@@ -19,6 +19,26 @@ import Testing
 
             """
         ),
+        // A comment behind a record breaks no line within it.
+        (
+            """
+            forbid(principal is G, action == Action::"v", resource is U in G::"b") when { {"d e": true} // c0
+            ["d e"] };
+            """,
+            """
+            forbid (
+              principal is G,
+              action == Action::"v",
+              resource is U in G::"b"
+            )
+            when
+            {
+              { "d e": true } // c0
+              ["d e"]
+            };
+
+            """
+        ),
         // A line is as long as it looks: wide letters count twice, marks upon letters not at all.
         (
             #"permit(principal,action,resource) when { "９９９９９９９９９９９９９９９９９" == "x" && principal.nn == 1 && true };"#,

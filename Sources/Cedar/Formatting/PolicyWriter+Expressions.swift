@@ -140,6 +140,8 @@ extension PolicyWriter {
             let key = Self.with(writer.take())
             return .concat([key, Self.with(writer.take()), .text(" "), try writer.expression()])
         }
-        return .group(.concat([open, .nest(indent, .concat([.line, fields])), .line, Self.with(take())]))
+        // Comments at the braces break no line within them.
+        let inner = Layout.group(.concat([.nest(indent, .concat([.line, fields])), .line]))
+        return .concat([open, inner, Self.with(take())])
     }
 }
