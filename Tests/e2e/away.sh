@@ -27,6 +27,9 @@ has_no_device() { not lab exec "$1" -- ip link show "$(node_device "$1")" 2>/dev
 window_is_open() { [[ "$(get "$1" 8083 1)" == 'this is clinic' ]]; }
 window_is_closed() { not get "$1" 8083 1 >/dev/null; }
 knows_only() { [[ "$(postern get sessions --json | jq -r '.[].id')" == "$1" ]]; }
+# What is in the way, where something is, is said.
+follows() { wait_until 40 node_is_ready "$1" || { status "$1" | jq -c '.problems[]' | sed 's/^/# /'; return 1; }; }
+comes_to_know() { wait_until 15 knows_only "$1" || { postern get sessions | sed 's/^/# /'; return 1; }; }
 download_grows() {
     local before
     before=$(stat --format=%s "$work/long")
@@ -109,13 +112,13 @@ fact "and says why" grep -q 'the last one has run out' <(status node-b | jq -r '
 
 echo "# it is back"
 serve_coordinator
-for node in node-a node-b; do fact "$node follows it again" wait_until 40 node_is_ready "$node"; done
+for node in node-a node-b; do fact "$node follows it again" follows "$node"; done
 start_node node-c
 start_session one sleep 600
 one=$session
 fact "a new session reaches what it may" wait_until 10 ledger_answers "$one"
 fact "and nothing else" vault_is_silent "$one"
-fact "the coordinator knows this session and no other" wait_until 15 knows_only "$one"
+fact "the coordinator knows this session and no other" comes_to_know "$one"
 stop_process "$letters"
 
 all_facts_hold

@@ -71,10 +71,12 @@ resized() {
         && wait_until 10 last_line_shows '1,1' && type_line ':!stty size' && comes '20 72' && typed Enter && type_line ':q!' \
         && back_at_shell
 }
+# Asked again: a new size arrives some time after the window has it.
+has_size() { type_line 'clear; stty size' && wait_until 2 shows "$1"; }
 multiplexer() {
     type_line "tmux -f /dev/null" && wait_until 10 last_line_shows '^\[0\]' && type_line 'echo in$((40+2))side' && comes 'in42side' \
         && typed C-b '"' && wait_until 5 shows '───' && type_line 'stty size' && comes '^9 72\|^10 72' \
-        && screen resize-window -x 90 -y 40 && type_line 'stty size' && comes '^[12][0-9] 90' \
+        && screen resize-window -x 90 -y 40 && wait_until 10 has_size '^[12][0-9] 90' \
         && type_line 'tmux kill-server' && back_at_shell
 }
 
