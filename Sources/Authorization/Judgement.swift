@@ -7,6 +7,8 @@ struct Judgement {
     let reference: PolicyReference
     let stable: StableVerdict
 
+    fileprivate var place: (PolicyName, Int, Int) { (reference.document, reference.line, reference.column) }
+
     /// Whether the policy has its effect.
     var counts: Bool { policy.counts(stable.verdict) }
 
@@ -35,7 +37,8 @@ extension PolicySnapshot {
                 Judgement(
                     policy: policy, reference: $0, stable: authorizer.verdict(of: policy, on: request, in: .day))
             }
-        }
+            // The index has them in the order in which they came.
+        }.sorted { $0.place < $1.place }
     }
 
     /// The moment from which a policy that holds does not; nil if none is known.

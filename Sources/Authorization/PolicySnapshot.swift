@@ -13,6 +13,8 @@ package struct PolicySnapshot: Sendable {
     let existing: Set<EntityUID>
     let agents: [AgentName: AgentDefinition]
     let services: [ServiceName: ServiceDefinition]
+    private let documents: [PolicyName: ReadDocument]
+    private let registered: [EntityUID: Entity]
 
     /// Where the policy stands of which this is true; nil when there is none, or more than one.
     package func reference(where isWanted: (PolicyReference) -> Bool) -> PolicyReference? {
@@ -24,47 +26,107 @@ package struct PolicySnapshot: Sendable {
 
     /// Reads the policies. What they name need not exist: an agent may have been removed since, and then a policy
     /// about it is silent. `check()` is for the moment at which policies are written.
+    ///
+    /// - Parameter old: a snapshot from before; what is the same in it is not read again.
     package init(
         policies documents: some Sequence<PolicyDocument>, agents: some Sequence<AgentDefinition>,
-        services: some Sequence<ServiceDefinition>, nodes: some Sequence<NodeName>
+        services: some Sequence<ServiceDefinition>, nodes: some Sequence<NodeName>, after old: PolicySnapshot? = nil
     ) throws(AuthorizationError) {
         let documents = documents.sorted { $0.name < $1.name }
-        let placed = try Self.read(documents)
+        let read = try Self.read(documents, after: old?.documents ?? [:])
+        let placed = read.flatMap(\.policies)
         references = Dictionary(placed.map { ($0.policy.id, $0.reference) }, uniquingKeysWith: { first, _ in first })
         let agents = Array(agents)
         let services = Array(services)
         let registered = Self.entities(agents: agents, services: services, nodes: nodes)
         do {
             policies = try PolicySet(placed.map(\.policy))
-            entities = try Entities(registered)
+            if let changed = old?.changed(to: registered, read) {
+                (entities, index) = changed
+            } else {
+                entities = try Entities(registered)
+                index = IndexedAuthorizer(policies: policies, entities: entities)
+            }
         } catch {
             throw .snapshot("\(error)")
         }
-        index = IndexedAuthorizer(policies: policies, entities: entities)
-        existing = Set(registered.flatMap { [$0.uid] + $0.parents })
+        self.documents = Dictionary(
+            zip(documents.map(\.name), read), uniquingKeysWith: { first, _ in first })
         // Unique: a name that comes twice made an entity that came twice.
+        self.registered = Dictionary(registered.map { ($0.uid, $0) }, uniquingKeysWith: { first, _ in first })
+        existing = Set(registered.flatMap { [$0.uid] + $0.parents })
         self.agents = Dictionary(agents.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         self.services = Dictionary(services.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// Everything of a network map that policy speaks about.
-    package init(_ map: NetworkMap) throws(AuthorizationError) {
+    package init(_ map: NetworkMap, after old: PolicySnapshot? = nil) throws(AuthorizationError) {
         try self.init(
             policies: map.policies.values, agents: map.agents.values, services: map.services.values,
-            nodes: map.nodes.keys)
+            nodes: map.nodes.keys, after: old)
+    }
+}
+
+// MARK: - Changes
+
+extension PolicySnapshot {
+    /// The entities and the index with nothing touched but what differs; nil where all must be read again.
+    private func changed(
+        to registered: [Entity], _ read: [ReadDocument]
+    ) -> (entities: Entities, index: IndexedAuthorizer)? {
+        let wanted = Dictionary(registered.map { ($0.uid, $0) }, uniquingKeysWith: { first, _ in first })
+        // Somebody who comes twice is an error, which making all anew tells.
+        guard wanted.count == registered.count else { return nil }
+        var (entities, index) = (entities, index)
+        do {
+            for uid in self.registered.keys where wanted[uid] == nil {
+                entities.remove(uid)
+                index.removeEntity(uid)
+            }
+            for entity in registered where self.registered[entity.uid] != entity {
+                try entities.insert(entity)
+                try index.insert(entity)
+            }
+            let kept = Set(read.map(\.identity))
+            for document in documents.values where !kept.contains(document.identity) {
+                for placed in document.policies { index.removePolicy(placed.policy.id) }
+            }
+            let known = Set(documents.values.map(\.identity))
+            for document in read where !known.contains(document.identity) {
+                for placed in document.policies { try index.insert(placed.policy) }
+            }
+        } catch { return nil }
+        return (entities, index)
     }
 }
 
 // MARK: - Policies
 
+/// A document's policies, each with the place where it stands.
+private final class ReadDocument: Sendable {
+    let text: String
+    let policies: [(policy: Policy, reference: PolicyReference)]
+
+    init(_ text: String, _ policies: [(policy: Policy, reference: PolicyReference)]) {
+        (self.text, self.policies) = (text, policies)
+    }
+
+    var identity: ObjectIdentifier { ObjectIdentifier(self) }
+}
+
 extension PolicySnapshot {
     /// An id is unique in its document only, so the set knows the policy as `document:id`.
     private static func read(
-        _ documents: [PolicyDocument]
-    ) throws(AuthorizationError) -> [(policy: Policy, reference: PolicyReference)] {
-        var placed: [(policy: Policy, reference: PolicyReference)] = []
+        _ documents: [PolicyDocument], after old: [PolicyName: ReadDocument]
+    ) throws(AuthorizationError) -> [ReadDocument] {
+        var read: [ReadDocument] = []
         var problems: [AuthorizationError.Problem] = []
         for document in documents {
+            if let known = old[document.name], known.text == document.text {
+                read.append(known)
+                continue
+            }
+            var placed: [(policy: Policy, reference: PolicyReference)] = []
             do throws(ParseError) {
                 for var policy in try PolicySet(parsing: document.text).policies {
                     let reference = PolicyReference(
@@ -77,9 +139,10 @@ extension PolicySnapshot {
             } catch {
                 problems += error.diagnostics.map { .init(document: document.name, diagnostic: $0) }
             }
+            read.append(ReadDocument(document.text, placed))
         }
         guard problems.isEmpty else { throw .policies(Array(problems.prefix(AuthorizationError.maximumProblems))) }
-        return placed
+        return read
     }
 
     /// Ids reach terminals and logs, so they are plain text.

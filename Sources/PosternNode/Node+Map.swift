@@ -46,7 +46,7 @@ extension Node {
     func readPolicyIfStale() {
         guard let map, isPolicyStale else { return }
         isPolicyStale = false
-        do { policy = try PolicySnapshot(map) } catch {
+        do { policy = try PolicySnapshot(map, after: policy) } catch {
             policy = nil
             log.error("the policies of map \(map.version) cannot be read: \(error)")
         }
