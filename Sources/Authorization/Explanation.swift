@@ -26,6 +26,25 @@ extension PolicySnapshot {
         }
     }
 
+    /// The same in one line, for a log. Nil where it is allowed.
+    package func denial(
+        agent: AgentName, action: MeshAction, service: ServiceName, now: Timestamp?
+    ) -> String? {
+        let request = Request(agent, action, service, now: now)
+        switch decide(agent: agent, action: action, service: service, now: now).reason {
+        case .permitted: return nil
+        case .forbidden(let policies): return "\(policies.map(\.description).joined(separator: ", ")) forbids it"
+        case .disabled(let name): return "agent `\(name)` is disabled"
+        case .unknownAgent, .unknownService: return "the mesh does not know one of them"
+        case .outsideWindow(let policies):
+            let windows = judgements(on: request).filter(\.isOutsideWindow).compactMap { silence($0, request) }
+            return windows.first ?? "outside the time window of \(policies.map(\.description).joined(separator: ", "))"
+        case .notPermitted:
+            let silent = judgements(on: request).lazy.compactMap { silence($0, request) }.first
+            return "no policy permits it" + (silent.map { ": \($0)" } ?? "")
+        }
+    }
+
     private func bylines(of effect: Effect, on request: Request) -> [String] {
         judgements(on: request).filter { $0.counts && $0.policy.effect == effect }.map { byline($0, request) }
     }
@@ -46,8 +65,19 @@ extension PolicySnapshot {
         case .holdsNot where judgement.isOutsideWindow:
             let opening = opening(of: judgement, on: request).map { ", which opens at \($0)" } ?? ""
             return "outside the time window of \(judgement.reference)\(opening)"
-        case .holdsNot: return "the condition of \(judgement.reference) does not hold"
+        case .holdsNot:
+            return causes(of: judgement.policy, request).map { "\(judgement.reference) permits nothing: \($0)" }
+                ?? "the condition of \(judgement.reference) does not hold"
         case .fails(let error): return "\(judgement.reference) permits nothing: \(reason(of: error))"
+        }
+    }
+
+    /// What in its conditions keeps a permit from applying.
+    private func causes(of policy: Policy, _ request: Request) -> String? {
+        let obstacles = index.decide(request).explanation.obstacles
+        return obstacles.first { $0.policy.id == policy.id }.map { obstacle in
+            let place = obstacle.condition.body.range.map { "line \($0.start.line): " } ?? ""
+            return place + obstacle.causes.map(\.description).joined(separator: " and ")
         }
     }
 

@@ -43,17 +43,16 @@ extension Node {
         if event.reason == .grantEnded, let ended = policy?.reference(where: { $0.number == event.policy }) {
             return "its grant by \(ended) has ended"
         }
+        guard let policy else { return "the policies cannot be read" }
+        return denial(of: agent, service, event, by: policy) ?? event.reason.description
+    }
+
+    /// What the policies say against it; nil where they allow it.
+    func denial(
+        of agent: AgentName, _ service: ServiceName, _ event: PacketEvent, by policy: PolicySnapshot
+    ) -> String? {
         let now = trustedNow.map { _ in clock.utc(at: event.time) }
-        return switch policy?.decide(agent: agent, action: .connect, service: service, now: now).reason {
-        case .permitted: event.reason.description
-        case .forbidden(let policies): "\(policies.map(\.description).joined(separator: ", ")) forbids it"
-        case .notPermitted: "no policy permits it"
-        case .outsideWindow(let policies):
-            "outside the time window of \(policies.map(\.description).joined(separator: ", "))"
-        case .disabled(let name): "agent `\(name)` is disabled"
-        case .unknownAgent, .unknownService: "the mesh does not know one of them"
-        case nil: "the policies cannot be read"
-        }
+        return policy.denial(agent: agent, action: .connect, service: service, now: now)
     }
 
     func service(at event: PacketEvent) -> ServiceName? {

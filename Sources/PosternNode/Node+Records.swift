@@ -30,9 +30,10 @@ extension Node {
         (record.service, record.target, record.port) = (service, event.target, event.destinationPort)
         record.transport = event.transportProtocol.map { "\($0)" } ?? "\(event.transport)"
         (record.place, record.reason) = (event.place.description, event.reason.description)
-        guard let agent = session?.agent, let service else { return record }
+        guard let agent = session?.agent, let service, let policy else { return record }
+        if event.reason.isAboutGrants, let said = denial(of: agent, service, event, by: policy) { record.reason = said }
         let now = trustedNow.map { _ in clock.utc(at: event.time) }
-        switch policy?.decide(agent: agent, action: .connect, service: service, now: now).reason {
+        switch policy.decide(agent: agent, action: .connect, service: service, now: now).reason {
         case .permitted(let policies), .forbidden(let policies), .outsideWindow(let policies):
             record.policies = policies.map(\.description)
         default: break
@@ -85,4 +86,9 @@ extension AgentName {
         }
         return lineage
     }
+}
+
+extension Reason {
+    /// Whether policy is what the packet lacked.
+    fileprivate var isAboutGrants: Bool { [.noService, .noGrant, .grantEnded].contains(self) }
 }

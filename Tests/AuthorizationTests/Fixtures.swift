@@ -56,6 +56,11 @@ extension PolicySnapshot {
 }
 
 extension PolicySnapshot {
+    func denial(_ agent: String, _ service: String, now: Timestamp? = Demo.now) -> String? {
+        denial(
+            agent: AgentName(unchecked: agent), action: .connect, service: ServiceName(unchecked: service), now: now)
+    }
+
     func grants(for agents: [AgentName], services: [ServiceName]) -> [Grant] {
         connectGrants(for: agents, services: services, now: Demo.now).grants
     }

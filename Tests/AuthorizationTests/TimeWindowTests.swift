@@ -126,6 +126,33 @@ import Testing
                 """))
     }
 
+    @Test func `an explanation names the part of a condition that does not hold`() throws {
+        let snapshot = try Demo.snapshot(
+            """
+            @id("bobs") permit (principal, action, resource)
+            when { !principal.disabled && principal.owner == User::"bob@example.org" };
+            """)
+        let fact =
+            "policy `bobs` (demo.cedar:1:1) permits nothing: line 2: `principal.owner` is User::\"ann@example.org\", "
+            + "so that `principal.owner == User::\"bob@example.org\"` is false"
+        #expect(snapshot.explain("one", "ledger").contains("\n  \(fact)\n"))
+        #expect(snapshot.denial("one", "ledger") == "no policy permits it: \(fact)")
+    }
+
+    @Test func `a log is told in one line why something was denied`() throws {
+        let office = try Demo.snapshot(Self.hours)
+        #expect(
+            office.denial("one", "ledger", now: Self.at(18))
+                == "outside the time window of policy `office` (demo.cedar:1:1), which opens at 2027-01-16T09:00:00Z")
+        #expect(office.denial("one", "ledger", now: Self.at(12)) == nil)
+        #expect(office.denial("gone", "ledger") == "agent `gone` is disabled")
+        #expect(office.denial("nobody", "ledger") == "the mesh does not know one of them")
+        #expect(try Demo.snapshot("").denial("one", "ledger") == "no policy permits it")
+        #expect(
+            try Demo.snapshot("forbid (principal, action, resource);").denial("one", "ledger")
+                == "policy `policy0` (demo.cedar:1:1) forbids it")
+    }
+
     @Test func `an explanation says what a packet cannot tell`() throws {
         let snapshot = try Demo.snapshot(
             """
