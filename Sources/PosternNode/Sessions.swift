@@ -384,11 +384,15 @@ extension Node {
 // MARK: - The end
 
 extension Node {
+    /// Whoever waits hears at once when nothing of the command runs any more; what the session leaves behind goes then.
     func finish(_ session: LiveSession, _ outcome: LocalResponse) async {
+        drainEvents()
+        // Of a start that failed something may run still. Where this is in vain, `end` says so.
+        try? sessions[session.local.id]?.process?.kill()
         record(.sessionEnded, session.local, of: session.owner, reason: outcome.ending)
-        end(session)
         ended.note(session.local.id, owner: session.owner, outcome)
         session.audience.finish(outcome)
+        end(session)
         // Of one that was cut the mesh has been told.
         guard cut.removeValue(forKey: session.local.id) == nil else { return }
         await forget(session.local.id)
@@ -396,7 +400,6 @@ extension Node {
 
     /// Takes everything away that the session had on this machine; twice is no harm.
     private func end(_ session: LiveSession) {
-        drainEvents()
         let process = sessions[session.local.id]?.process
         remove(session)
         do {

@@ -23,16 +23,35 @@ func findClang() -> String? {
     return folders.map { "\($0)/clang" }.first { FileManager.default.isExecutableFile(atPath: $0) }
 }
 
-func compile(_ source: String, to object: String, including headers: String, with clang: String) throws {
+/// Runs `clang`, and tells whether it did what it was asked.
+func run(_ clang: String, _ arguments: [String], quietly: Bool = false) throws -> Bool {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: clang)
-    process.arguments = [
+    process.arguments = arguments
+    if quietly { process.standardError = FileHandle.nullDevice }
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus == 0
+}
+
+/// From version 21 on `clang` calls a function of the kernel where a program cannot come to, and names it also where
+/// there is no such place. For its sake libbpf would read all types of the kernel, each time it loads the program; the
+/// verifier needs no such call to see that a program may fall off its end.
+func withoutTraps(_ clang: String) throws -> [String] {
+    let flags = ["-mllvm", "-bpf-disable-trap-unreachable"]
+    let knowsThem = try run(
+        clang, ["-target", "bpf"] + flags + ["-x", "c", "-c", "/dev/null", "-o", "/dev/null"], quietly: true)
+    return knowsThem ? flags : []
+}
+
+func compile(_ source: String, to object: String, including headers: String, with clang: String) throws {
+    let flags = [
         "-target", "bpf", "-O2", "-g", "-Wall", "-Werror", "-I/usr/include/\(machine)-linux-gnu", "-I\(headers)",
         "-c", source, "-o", object,
     ]
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { stop("cannot compile `\(source)`: \(clang) refused it") }
+    guard try run(clang, try withoutTraps(clang) + flags) else {
+        stop("cannot compile `\(source)`: \(clang) refused it")
+    }
 }
 
 let arguments = CommandLine.arguments
