@@ -39,6 +39,8 @@ package struct CoordinatorClient: Sendable {
         do {
             var tls = TLSConfiguration.makeClientConfiguration()
             tls.minimumTLSVersion = .tlsv13
+            // While a map streams the coordinator reads nothing, and so never answers the end of a connection.
+            tls.shutdownTimeout = .milliseconds(250)
             tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(ca.utf8)))
             if let certificate, let key {
                 tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)).map {
