@@ -20,13 +20,14 @@ package struct PosternCommand: AsyncParsableCommand {
               postern agent create writer --owner ana --node node-a
               postern service add ledger --node node-b --port 8080
               postern policy apply demo.cedar
+              postern who-can connect ledger
 
             Exit codes: 0 done or allowed, 1 error, 2 denied, 3 not valid, 4 not known yet, 125 when `run` was refused; \
             else `run` passes on the command's own.
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, StatusCommand.self, WhyCommand.self, SessionCommand.self, UpCommand.self,
+            RunCommand.self, StatusCommand.self, WhyCommand.self, WhoCanCommand.self, WhatCanCommand.self, SessionCommand.self, UpCommand.self,
             DownCommand.self, WhoisCommand.self, PingCommand.self, DoctorCommand.self, GetCommand.self,
             AgentCommand.self, ServiceCommand.self, NodeCommand.self, AdminCommand.self, PolicyCommand.self,
             JoinTokenCommand.self, AuditCommand.self,

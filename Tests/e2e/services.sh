@@ -67,6 +67,8 @@ fact "a granted service is reached by ping" tells 0 '2 of 2 answered (TCP port 8
 fact "and the tunnel's handshake is told" grep -q 'last handshake [0-9]' "$work/exits.out"
 fact "a service that nobody here is granted is not tried, and that is said" \
     tells 2 'no session of this node is granted service `ledger`' on_node node-b ping ledger
+fact "an admin sees who may reach a service" test "$(postern who-can connect ledger --json | jq -r '.[] | select(.allowed) | .agent')" = one
+fact "and what an agent may reach" test "$(postern what-can one --json | jq -r '.[].service')" = ledger
 fact "what is not there is not pinged" tells 1 'no node or service' on_node node-a ping nobody-knows
 
 echo "# names"
