@@ -183,6 +183,26 @@ is_gone_from() { # MACHINE: the node, to the last trace
         && not on "$name" test -e /var/lib/postern && not on "$name" test -e /usr/sbin/posternd \
         && [[ $(tunnels "$name") -eq 0 ]]
 }
+# Nothing in it that the formatter does not understand.
+is_page() {
+    local words
+    zcat "$work/alpha/upper/usr/share/man/$1.gz" >"$work/page" && [[ -s "$work/page" ]] || return 1
+    words=$(groff -man -ww -z "$work/page" 2>&1) && [[ -z "$words" ]] || { echo "# ${words:0:400}"; return 1; }
+}
+names_each_command() {
+    local command
+    zcat "$work/alpha/upper/usr/share/man/man1/postern.1.gz" >"$work/page"
+    "$bin/postern" --experimental-dump-help | jq -r '.command.subcommands[] | select(.commandName != "help") | .commandName' |
+        while read -r command; do grep -qE "^\.SS \"postern ${command//-/\\\\-}[ \"]" "$work/page" || { echo "# $command"; return 1; }; done
+}
+# completes LINE WORD: what bash makes of the line when Tab is pressed.
+completes() {
+    # shellcheck disable=SC2016
+    on alpha bash -c 'source /usr/share/bash-completion/completions/postern
+        COMP_WORDS=($1) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$1 COMP_POINT=${#1}
+        "$(complete -p postern | sed -E "s/.*-F ([^ ]+).*/\1/")" postern "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+        printf "%s\n" "${COMPREPLY[@]}"' - "$1" 2>/dev/null | grep -qx "$2"
+}
 exposure_below() { # UNIT TENTHS: what systemd makes of a unit's hardening, from 0 to 10
     local exposure
     exposure=$(on alpha systemd-analyze security --no-pager "$1" | sed -nE 's/.*Overall exposure level.*: ([0-9]+)\.([0-9]).*/\1\2/p')
@@ -229,6 +249,13 @@ fact "no coordinator runs before there is a mesh" not is_active alpha postern-co
 fact "systemd finds nothing wrong in the units" on alpha systemd-analyze verify posternd.service \
     postern-coordinator.service
 fact "the coordinator can do little but serve" exposure_below postern-coordinator.service 20
+
+for page in man1/postern.1 man8/posternd.8 man8/postern-coordinator.8; do
+    fact "$page is a manual page" is_page "$page"
+done
+fact "which tells of each command" names_each_command
+fact "bash completes commands" completes 'postern sess' 'session'
+fact "and those below them" completes 'postern policy app' 'apply'
 
 on alpha runuser --user postern-coordinator -- postern-coordinator init --state /var/lib/postern-coordinator/mesh \
     --mesh acme.example --url "https://${underlay[alpha]}:8443" >"$work/init.log"
