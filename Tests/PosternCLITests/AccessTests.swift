@@ -74,6 +74,40 @@ import Testing
                 """) == ["writer ledger true: policy `policy0` (p.cedar:1:1)"])
     }
 
+    @Test func `a change is told by who gains and who loses`() throws {
+        let registry = try registry(#"permit (principal == Agent::"writer", action, resource);"#)
+        let documents = [
+            PolicyDocument(
+                name: PolicyName(unchecked: "p.cedar"),
+                text: """
+                    @id("day") permit (principal == Agent::"writer", action, resource == Service::"ledger")
+                    when { context.now.toTime() >= duration("9h") };
+                    @id("vault") permit (principal == Agent::"reader", action, resource == Service::"vault");
+                    """)
+        ]
+        let preview = try PolicyPreview(
+            registry, of: { $0 = documents }, now: Timestamp(rawValue: 1_800_000_000_000))
+        #expect(
+            preview.changes.map { "\($0.agent) \($0.service): \($0.before.rawValue), then \($0.after.rawValue)" } == [
+                "reader vault: never, then now", "writer ledger: now, then at times", "writer vault: now, then never",
+            ])
+        #expect(
+            preview.text.hasPrefix(
+                "AGENT   SERVICE  BEFORE  AFTER     BECAUSE\nreader  vault    never   now       policy `vault`"))
+        let same = try PolicyPreview(registry, of: { _ in })
+        #expect(same.text == "no agent gains or loses a service now\n")
+        #expect(throws: CommandFailure.self) {
+            try PolicyPreview(registry, of: { $0[0] = .init(name: $0[0].name, text: "x") })
+        }
+    }
+
+    @Test func `what the coordinator would refuse is refused beforehand`() throws {
+        let registry = try registry("")
+        let misspelt = PolicyDocument(
+            name: PolicyName(unchecked: "q.cedar"), text: #"forbid (principal == Agent::"wirter", action, resource);"#)
+        #expect(throws: CommandFailure.self) { try registry.check([misspelt]) }
+    }
+
     @Test func `policies that cannot be read are an error`() throws {
         let broken = try registry("permit (")
         #expect(throws: CommandFailure.self) { try AccessReport(broken) }

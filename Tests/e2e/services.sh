@@ -69,6 +69,11 @@ fact "a service that nobody here is granted is not tried, and that is said" \
     tells 2 'no session of this node is granted service `ledger`' on_node node-b ping ledger
 fact "an admin sees who may reach a service" test "$(postern who-can connect ledger --json | jq -r '.[] | select(.allowed) | .agent')" = one
 fact "and what an agent may reach" test "$(postern what-can one --json | jq -r '.[].service')" = ledger
+echo 'permit (principal == Agent::"two", action == Action::"connect", resource == Service::"ledger");' >"$work/q.cedar"
+fact "before a policy is applied one sees who would gain" test \
+    "$(postern policy apply "$work/q.cedar" --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'two never now'
+fact "or lose" test "$(postern policy delete p.cedar --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'one now never'
+fact "and nothing is changed" test "$(postern get policies --json | jq -r '.[].name')" = p.cedar
 fact "what is not there is not pinged" tells 1 'no node or service' on_node node-a ping nobody-knows
 
 echo "# names"

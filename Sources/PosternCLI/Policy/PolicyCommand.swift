@@ -29,17 +29,27 @@ struct PolicyCommand: AsyncParsableCommand {
                 A document has its file's name; one of the same name is replaced, and all files go together or not \
                 at all. The coordinator refuses policies that name what does not exist.
 
-                Example:
+                Examples:
                   postern policy apply demo.cedar
+                  postern policy apply demo.cedar --dry-run
                 """)
 
         @Argument(help: "Files in the Cedar language.")
         var files: [String]
 
+        @OptionGroup var preview: PreviewOptions
+
         @OptionGroup var admin: AdminOptions
 
         func run() async throws {
             let documents = try PolicyFiles.read(files)
+            guard !preview.dryRun else {
+                let written = Set(documents.map(\.name))
+                return try await preview.show(as: admin) { registry in
+                    try registry.check(documents)
+                    return try PolicyPreview(registry) { $0 = $0.filter { !written.contains($0.name) } + documents }
+                }
+            }
             let names = documents.map { "`\($0.name)`" }.joined(separator: ", ")
             try await change(documents.map { .policy($0) }, as: admin, done: "policy \(names) is applied")
         }
@@ -66,9 +76,19 @@ struct PolicyCommand: AsyncParsableCommand {
         @Argument(help: "The document's name, such as `demo.cedar`.", transform: name)
         var document: PolicyName
 
+        @OptionGroup var preview: PreviewOptions
+
         @OptionGroup var admin: AdminOptions
 
         func run() async throws {
+            guard !preview.dryRun else {
+                return try await preview.show(as: admin) { registry in
+                    guard registry.policies.contains(where: { $0.name == document }) else {
+                        throw CommandFailure("there is no policy `\(document)` to remove")
+                    }
+                    return try PolicyPreview(registry) { $0.removeAll { $0.name == document } }
+                }
+            }
             try await change([.removal(.policy(document))], as: admin, done: "policy `\(document)` is removed")
         }
     }
