@@ -106,13 +106,14 @@ sessions_at_once() { # COUNT: every one of them reaches the ledger
 }
 descriptors() { find "/proc/$(posternd_of node-a)/fd" -mindepth 1 | wc -l; }
 has_descriptors_at_most() { [[ $(descriptors) -le $1 ]]; }
-children() { ps --no-headers --ppid "$(posternd_of node-a)" | wc -l; }
+has_one_child() { [[ $(ps --no-headers --ppid "$(posternd_of node-a)" | wc -l) -eq 1 ]]; }
+has_no_cgroup() { [[ -z $(find "$(cgroups)/postern/$(node_device node-a)" -mindepth 1 -maxdepth 1 -type d) ]]; }
 fact "12 sessions at once reach the ledger" sessions_at_once 12
 before=$(descriptors)
 fact "and 12 again" sessions_at_once 12
 fact "they leave no descriptor behind (there were $before)" wait_until 10 has_descriptors_at_most "$((before + 2))"
-fact "and no process: WireGuard of the node is the one child" test "$(children)" -eq 1
-fact "and no cgroup" test -z "$(find "$(cgroups)/postern/$(node_device node-a)" -mindepth 1 -maxdepth 1 -type d)"
+fact "and no process: WireGuard of the node is the one child" wait_until 10 has_one_child
+fact "and no cgroup" wait_until 10 has_no_cgroup
 
 echo "# joining"
 postern join-token create --node node-c --output "$work/c.token" >/dev/null
