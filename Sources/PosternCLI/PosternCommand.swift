@@ -27,7 +27,8 @@ package struct PosternCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, StatusCommand.self, WhyCommand.self, WhoCanCommand.self, WhatCanCommand.self, SessionCommand.self, UpCommand.self,
+            RunCommand.self, StatusCommand.self, WhyCommand.self, WhoCanCommand.self, WhatCanCommand.self,
+            SessionCommand.self, UpCommand.self,
             DownCommand.self, WhoisCommand.self, PingCommand.self, DoctorCommand.self, GetCommand.self,
             AgentCommand.self, ServiceCommand.self, NodeCommand.self, AdminCommand.self, PolicyCommand.self,
             JoinTokenCommand.self, AuditCommand.self,
