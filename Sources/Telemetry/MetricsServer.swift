@@ -17,11 +17,13 @@ package struct MetricsServer: Sendable {
     private let listener: NIOAsyncChannel<Exchange, Never>
     private let collect: Collect
 
-    private static let deadline = TimeAmount.seconds(10)
-
-    /// Listens at once, so that a place that is taken is an error at the start.
-    package init(at address: IPAddress, port: UInt16, collect: @escaping Collect) async throws(MetricsError) {
+    /// Listens at once, so that a place that is taken is an error at the start. A connection lives no longer than
+    /// `patience`.
+    package init(
+        at address: IPAddress, port: UInt16, patience: Duration = .seconds(10), collect: @escaping Collect
+    ) async throws(MetricsError) {
         self.collect = collect
+        let deadline = TimeAmount(patience)
         do {
             listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
                 .serverChannelOption(.backlog, value: Int32(Room.places))
@@ -30,7 +32,7 @@ package struct MetricsServer: Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.configureHTTPServerPipeline(
                             withPipeliningAssistance: false)
-                        let drop = channel.eventLoop.scheduleTask(in: Self.deadline) { channel.close(promise: nil) }
+                        let drop = channel.eventLoop.scheduleTask(in: deadline) { channel.close(promise: nil) }
                         channel.closeFuture.whenComplete { _ in drop.cancel() }
                         return try Exchange(wrappingChannelSynchronously: channel)
                     }

@@ -8,7 +8,8 @@ struct MetricsServerTests {
 
     /// Runs a server, asks it, and gives the bytes that came back, for each request on a connection of its own.
     private func asking(_ requests: [String]) async throws -> [String] {
-        let server = try await MetricsServer(at: Self.loopback, port: 0) {
+        // Tests that compute keep others waiting for long.
+        let server = try await MetricsServer(at: Self.loopback, port: 0, patience: .seconds(300)) {
             [MetricFamily("postern_up", .gauge, "It is up.", 1)]
         }
         return try await withThrowingTaskGroup { group in
@@ -43,6 +44,16 @@ struct MetricsServerTests {
         #expect(!answers[0].contains("postern_up"))
         #expect(!answers[1].contains("postern_up"))
         #expect(answers[2].contains("postern_up 1"))
+    }
+
+    @Test func `who asks nothing is sent away`() async throws {
+        let server = try await MetricsServer(at: Self.loopback, port: 0, patience: .milliseconds(100)) { [] }
+        try await withThrowingTaskGroup { group in
+            group.addTask { try? await server.run() }
+            defer { group.cancelAll() }
+            let answer = try await exchange("GET /metrics HTTP/1.1\r\n", port: server.port)
+            #expect(!answer.contains("200"))
+        }
     }
 
     @Test func `a place that is taken is an error at the start`() async throws {
