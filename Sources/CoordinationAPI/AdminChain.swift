@@ -92,6 +92,17 @@ package struct AdminChain: Equatable, Sendable {
     /// Those keys whose signatures count.
     package var keys: [P256.Signing.PublicKey] { admins.values.map(\.key) }
 
+    /// Who the admins were at a moment, by all that the chain says now.
+    package func admins(at moment: Timestamp) -> [UserName: SigningPublicKey] {
+        links.prefix { $0.document.madeAt <= moment }.reduce(into: [:]) { admins, link in
+            switch link.document.statement {
+            case .admin(let statement): admins[statement.name] = statement.key
+            case .removal(.admin(let name)): admins[name] = nil
+            default: break
+            }
+        }
+    }
+
     /// Whether a live admin signed it, and what it says.
     package func document(in envelope: Envelope) throws(EnvelopeError) -> Document {
         let signers = admins.values.filter { key in envelope.signatures.contains { $0.key == key.description } }

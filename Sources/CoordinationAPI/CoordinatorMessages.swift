@@ -15,6 +15,7 @@ package import Mesh
 //   POST   /v1/changes             ChangeRequest -> VersionResponse               admins
 //   GET    /v1/registry            -> Registry                                    admins
 //   GET    /v1/statements          -> StatementsResponse                          admins
+//   GET    /v1/policy-history      ?before=N -> PolicyHistory                     admins
 //   POST   /v1/admin-certificates  AdminCertificateRequest -> CertificateResponse admins
 //   POST   /v1/join-tokens         JoinTokenRequest -> JoinToken                  admins
 //   POST   /v1/audit               records, one a line -> AuditReceipt            nodes; of their own alone

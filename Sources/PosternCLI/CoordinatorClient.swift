@@ -63,6 +63,24 @@ struct CoordinatorClient {
         try await send(.GET, "/v1/statements", body: nil)
     }
 
+    /// All that was said of policies, the newest first, as far back as `isEnough` of what came wants.
+    func policyHistory(
+        until isEnough: ([PolicyHistory.Change]) -> Bool = { _ in false }
+    ) async throws(CommandFailure) -> [PolicyHistory.Change] {
+        var changes: [PolicyHistory.Change] = []
+        var before: Int64?
+        repeat {
+            let query = before.map { "?before=\($0)" } ?? ""
+            let part: PolicyHistory = try await send(.GET, "/v1/policy-history" + query, body: nil)
+            guard !part.changes.isEmpty || part.next == nil, part.next ?? 0 < before ?? .max else {
+                throw CommandFailure("the coordinator's history of policies does not end: it is not to be believed")
+            }
+            changes += part.changes
+            before = part.next
+        } while before != nil && !isEnough(changes)
+        return changes
+    }
+
     func adminCertificate(_ request: AdminCertificateRequest) async throws(CommandFailure) -> CertificateResponse {
         try await send(.POST, "/v1/admin-certificates", body: encode(request))
     }

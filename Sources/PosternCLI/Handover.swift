@@ -10,15 +10,9 @@ struct Handover {
     private let statements: [(statement: Statement, signers: Set<SigningPublicKey>)]
 
     init(_ envelopes: [Envelope], of mesh: MeshDomain, root: Fingerprint) throws(CommandFailure) {
-        let links = envelopes.filter { Self.isAboutAdmins($0) }
-        guard let key = links.lazy.compactMap({ Self.admin(in: $0) }).first(where: { $0.fingerprint == root }) else {
-            throw CommandFailure("the coordinator does not show the statement of the first admin: nothing is signed")
-        }
-        do { chain = try AdminChain(replaying: links, root: key, of: mesh) } catch {
-            throw CommandFailure("the coordinator's chain of admins is not to be believed: \(error); nothing is signed")
-        }
+        chain = try AdminChain(shown: envelopes, of: mesh, root: root)
         var statements: [(statement: Statement, signers: Set<SigningPublicKey>)] = []
-        for envelope in envelopes where !Self.isAboutAdmins(envelope) {
+        for envelope in envelopes where !AdminChain.isAboutAdmins(envelope) {
             let document: Document
             do { document = try chain.document(in: envelope) } catch {
                 throw CommandFailure(
@@ -40,22 +34,5 @@ struct Handover {
             throw CommandFailure("admin `\(name)` is the last one and cannot be removed")
         }
         return statements.filter { $0.signers == [key] }.map(\.statement) + [.removal(.admin(name))]
-    }
-
-    /// By what it says, whoever signed it.
-    private static func statement(in envelope: Envelope) -> Statement? {
-        try? JSON.decode(Document.self, from: Array(envelope.document.utf8)).statement
-    }
-
-    private static func isAboutAdmins(_ envelope: Envelope) -> Bool {
-        switch statement(in: envelope) {
-        case .admin, .removal(.admin): true
-        default: false
-        }
-    }
-
-    private static func admin(in envelope: Envelope) -> SigningPublicKey? {
-        guard case .admin(let statement) = statement(in: envelope) else { return nil }
-        return statement.key
     }
 }

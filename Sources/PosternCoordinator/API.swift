@@ -84,6 +84,9 @@ struct API: HTTPResponder {
         case .statements:
             _ = try caller.admin()
             return coordinator.statements().response
+        case .policyHistory:
+            _ = try caller.admin()
+            return try await coordinator.policyHistory(before: query.number("before")).response
         case .adminCertificate:
             _ = try caller.admin()
             return try coordinator.certify(try await message(request, route)).response

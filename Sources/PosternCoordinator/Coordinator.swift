@@ -197,6 +197,10 @@ struct Coordinator: Sendable {
         memory.read { StatementsResponse(version: $0.index.version, statements: $0.statements.envelopes) }
     }
 
+    func policyHistory(before number: UInt64?) async throws -> PolicyHistory {
+        try await store.policyHistory(before: number.map { Int64(clamping: $0) })
+    }
+
     /// A certificate for an admin whose key an admin's statement names.
     func certify(_ request: AdminCertificateRequest) throws -> CertificateResponse {
         let wanted: CertificateRequest

@@ -18,6 +18,7 @@ enum Route: Equatable, Sendable {
     case change
     case registry
     case statements
+    case policyHistory
     case adminCertificate
     case addJoinToken
     case sendRecords
@@ -50,6 +51,7 @@ enum Route: Equatable, Sendable {
         case ["changes"]: (.post, .change)
         case ["registry"]: (.get, .registry)
         case ["statements"]: (.get, .statements)
+        case ["policy-history"]: (.get, .policyHistory)
         case ["admin-certificates"]: (.post, .adminCertificate)
         case ["join-tokens"]: (.post, .addJoinToken)
         case ["audit"]: (.post, .sendRecords)
@@ -81,6 +83,7 @@ enum Route: Equatable, Sendable {
         case .change: "changes"
         case .registry: "registry"
         case .statements: "statements"
+        case .policyHistory: "policy-history"
         case .adminCertificate: "admin-certificates"
         case .addJoinToken: "join-tokens"
         case .sendRecords: "audit"
@@ -97,7 +100,9 @@ enum Route: Equatable, Sendable {
         case .sendRecords: AuditBatch.maximumLength
         case .join, .startSession, .addJoinToken, .updateNode, .renewCertificate, .adminCertificate: 65_536
         case .joinChallenge, .applied: 1024
-        case .ca, .map, .endSession, .confirmations, .registry, .statements, .auditHead, .auditSeal, .auditLines: 0
+        case .ca, .map, .endSession, .confirmations, .registry, .statements, .policyHistory, .auditHead, .auditSeal,
+            .auditLines:
+            0
         }
     }
 }

@@ -74,6 +74,25 @@ fact "before a policy is applied one sees who would gain" test \
     "$(postern policy apply "$work/q.cedar" --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'two never now'
 fact "or lose" test "$(postern policy delete p.cedar --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'one now never'
 fact "and nothing is changed" test "$(postern get policies --json | jq -r '.[].name')" = p.cedar
+
+echo "# policies of before"
+logged() { postern policy log --json | jq -r "$1"; }
+before=$(logged '.[0].version')
+fact "the log tells what was applied and by whom" test "$(logged '.[0] | "\(.policy) \(.by | length)"')" = 'p.cedar 1'
+postern policy apply "$work/q.cedar" >/dev/null
+postern policy delete p.cedar >/dev/null
+fact "the newest change comes first" test "$(logged '.[0] | "\(.policy) \(.text)"')" = 'p.cedar null'
+fact "a removed policy's grant is gone" wait_until 5 ledger_is_silent "$one"
+fact "before a rollback one sees who would gain and lose" test \
+    "$(postern policy rollback "$before" --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"' | paste -sd,)" \
+    = 'one never now,two now never'
+fact "a rollback brings back what was" tells 0 '`p.cedar` is restored, `q.cedar` is removed' postern policy rollback "$before"
+fact "and nothing else" test "$(postern get policies --json | jq -r '.[].name')" = p.cedar
+fact "the grant is there again" wait_until 10 ledger_answers "$one"
+fact "what is so already is not changed" tells 0 'nothing is changed' postern policy rollback "$before"
+fact "a version that never was is refused" tells 1 'there is no version 9999' postern policy rollback 9999
+
+echo "# nobody"
 fact "what is not there is not pinged" tells 1 'no node or service' on_node node-a ping nobody-knows
 
 echo "# names"

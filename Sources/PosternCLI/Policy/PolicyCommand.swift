@@ -13,7 +13,9 @@ struct PolicyCommand: AsyncParsableCommand {
             Exit codes: 0 done, allowed or valid, 1 error, 2 denied, 3 not valid, 4 not known yet.
             """,
         groupedSubcommands: [
-            CommandGroup(name: "The mesh's policies", subcommands: [Apply.self, Check.self, Delete.self]),
+            CommandGroup(
+                name: "The mesh's policies",
+                subcommands: [Apply.self, Check.self, Delete.self, Log.self, Rollback.self]),
             CommandGroup(
                 name: "Policies in files",
                 subcommands: [

@@ -87,7 +87,10 @@ struct PreviewOptions: ParsableArguments {
     /// Asks what the coordinator has, and prints what the change would change.
     func show(as admin: AdminOptions, of change: (Registry) throws -> PolicyPreview) async throws {
         let registry = try await CoordinatorClient.with(try admin.load()) { try await $0.registry() }
-        let preview = try change(registry)
+        try show(try change(registry))
+    }
+
+    func show(_ preview: PolicyPreview) throws {
         Terminal.current.print(json ? try JSON.pretty(preview.changes) : preview.text)
     }
 }
