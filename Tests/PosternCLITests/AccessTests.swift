@@ -92,8 +92,10 @@ import Testing
                 "reader vault: never, then now", "writer ledger: now, then at times", "writer vault: now, then never",
             ])
         #expect(
-            preview.text.hasPrefix(
-                "AGENT   SERVICE  BEFORE  AFTER     BECAUSE\nreader  vault    never   now       policy `vault`"))
+            preview.text.hasPrefix("--- p.cedar\n+++ p.cedar\n@@ -"))
+        #expect(
+            preview.text.contains(
+                "\n\nAGENT   SERVICE  BEFORE  AFTER     BECAUSE\nreader  vault    never   now       policy `vault`"))
         let same = try PolicyPreview(registry, of: { _ in })
         #expect(same.text == "no agent gains or loses a service now\n")
         #expect(throws: CommandFailure.self) {

@@ -73,6 +73,7 @@ echo 'permit (principal == Agent::"two", action == Action::"connect", resource =
 fact "before a policy is applied one sees who would gain" test \
     "$(postern policy apply "$work/q.cedar" --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'two never now'
 fact "or lose" test "$(postern policy delete p.cedar --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'one now never'
+fact "and which lines of the policies change" grep -q "^+permit (principal == Agent::\"two\"" <(postern policy apply "$work/q.cedar" --dry-run)
 fact "and nothing is changed" test "$(postern get policies --json | jq -r '.[].name')" = p.cedar
 
 echo "# policies of before"

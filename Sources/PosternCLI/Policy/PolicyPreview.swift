@@ -26,6 +26,8 @@ struct PolicyPreview {
 
     /// In the order of agents and services.
     let changes: [Change]
+    /// The documents as they change, one after the other.
+    let documents: String
 
     /// - Parameter registry: what the coordinator has now.
     init(_ registry: Registry, of change: (inout [PolicyDocument]) -> Void, now: Timestamp = wallClock())
@@ -37,6 +39,14 @@ struct PolicyPreview {
         let before = try AccessReport(registry, now: now).accesses(of: agents, to: services)
         let after = try AccessReport(next, now: now).accesses(of: agents, to: services)
         changes = Self.compare(before, after)
+        documents = Self.documents(registry.policies, next.policies)
+    }
+
+    private static func documents(_ before: [PolicyDocument], _ after: [PolicyDocument]) -> String {
+        let old = Dictionary(before.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first })
+        let new = Dictionary(after.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first })
+        return Set(old.keys).union(new.keys).sorted()
+            .map { TextChanges(in: $0.rawValue, from: old[$0], to: new[$0]).text }.joined()
     }
 
     private static func compare(_ before: [Access], _ after: [Access]) -> [Change] {
@@ -62,6 +72,10 @@ struct PolicyPreview {
     }
 
     var text: String {
+        (documents.isEmpty ? "" : printable(documents) + "\n") + reach
+    }
+
+    private var reach: String {
         guard !changes.isEmpty else { return "no agent gains or loses a service now\n" }
         return Table(
             headers: ["AGENT", "SERVICE", "BEFORE", "AFTER", "BECAUSE"],
@@ -74,7 +88,7 @@ struct PolicyPreview {
 
 /// `--dry-run`
 struct PreviewOptions: ParsableArguments {
-    @Flag(help: "Change nothing: say who would gain and who would lose what.")
+    @Flag(help: "Change nothing: show the lines that change, and who would gain and who would lose what.")
     var dryRun = false
 
     @Flag(help: "Print JSON, with --dry-run.")
