@@ -5,20 +5,24 @@ import Mesh
 struct ConditionProblem {
     let message: String
     let range: SourceRange?
+
+    func hinting(at hint: String) -> ConditionProblem { ConditionProblem(message: message + hint, range: range) }
 }
 
 extension PolicySnapshot {
     /// The first thing that a policy's conditions ask for and that is not there: what fails whenever it is asked.
-    func problem(withConditionsOf policy: Policy) -> ConditionProblem? {
-        policy.conditions.lazy.compactMap { problem(with: $0.body) }.first
+    ///
+    /// - Parameter ofPackets: whether packets may ask the policy, which tell less than who starts an agent.
+    func problem(withConditionsOf policy: Policy, ofPackets: Bool) -> ConditionProblem? {
+        policy.conditions.lazy.compactMap { problem(with: $0.body, ofPackets) }.first
     }
 
     /// Deeper expressions first: they are what is wrong with those above.
-    private func problem(with expression: Expression) -> ConditionProblem? {
+    private func problem(with expression: Expression, _ ofPackets: Bool) -> ConditionProblem? {
         for child in expression.kind.children where !isKnownContext(child, in: expression) {
-            if let problem = problem(with: child) { return problem }
+            if let problem = problem(with: child, ofPackets) { return problem }
         }
-        return message(about: expression).map { ConditionProblem(message: $0, range: expression.range) }
+        return message(about: expression, ofPackets).map { ConditionProblem(message: $0, range: expression.range) }
     }
 
     /// Whether the child is `context`, of which the expression asks for something: then that is looked at instead.
@@ -29,14 +33,15 @@ extension PolicySnapshot {
         }
     }
 
-    private func message(about expression: Expression) -> String? {
+    private func message(about expression: Expression, _ ofPackets: Bool) -> String? {
         switch expression.kind {
-        case .variable(.context): PacketPlane.silence(about: nil)
+        case .variable(.context) where ofPackets: PacketPlane.silence(about: nil)
         case .literal(.entity(let entity)): existing.contains(entity) ? nil : problem(with: entity)
         case .isType(_, let type, _): problem(withType: type)
-        case .attribute(let operand, let name): problem(with: name, of: operand)
-        case .has(let operand, let names): names.first.flatMap { problem(with: $0, of: operand) }
-        case .binary(.hasTag, _, _), .binary(.getTag, _, _): "no entity of a mesh has tags of that kind"
+        case .attribute(let operand, let name) where ofPackets: problem(with: name, of: operand)
+        case .has(let operand, let names) where ofPackets: names.first.flatMap { problem(with: $0, of: operand) }
+        case .binary(.hasTag, _, _) where ofPackets, .binary(.getTag, _, _) where ofPackets:
+            "no entity of a mesh has tags of that kind"
         case .call(let function, let arguments): function.problem(with: arguments)
         default: nil
         }

@@ -7,6 +7,8 @@ package struct MeshAction: RawRepresentable, Hashable, Sendable, CustomStringCon
 
     /// Opening a connection to a service.
     package static let connect = MeshAction(known: "connect")
+    /// Starting an agent.
+    package static let launch = MeshAction(known: "agent:launch")
 
     /// Nil unless the schema has the action.
     package init?(rawValue: String) {
@@ -39,6 +41,12 @@ enum MeshSchema {
 
     /// The attribute of the context that tells the time.
     static let clock: Text = "now"
+
+    /// The attributes of the context of a launch: where it is, and what is known of who asks.
+    static let launchNode: Text = "node"
+    static let launchSelectors: Text = "selectors"
+    /// The entity whose tags are what is known of who asks.
+    static let selectors = EntityUID(type: "TextMap", id: "selectors")
 
     /// Every action, and the actions it belongs to.
     static let parents: [String: [String]] = {

@@ -9,7 +9,8 @@ extension PolicySnapshot {
         let invalid = invalidPolicies(among: policies)
         for policy in policies.policies {
             // What is known of the mesh makes the better sentence.
-            guard let reference = references[policy.id], let problem = problem(with: policy) ?? invalid[policy.id]
+            guard let reference = references[policy.id],
+                let problem = problem(with: policy) ?? invalid[policy.id].map({ $0.hinting(at: hint(for: policy)) })
             else { continue }
             problems.append(
                 AuthorizationError.Problem(
@@ -21,9 +22,18 @@ extension PolicySnapshot {
         guard problems.isEmpty else { throw .policies(problems) }
     }
 
+    /// What types do not go together in may be asked by a kind of request that was not thought of.
+    private func hint(for policy: Policy) -> String {
+        let isAsked = Question.all.allSatisfy { $0.problem(with: policy.scope, in: entities) == nil }
+        let example = "`action == \(MeshAction.connect.entity)`"
+        return isAsked ? "; it is asked of connections and of launches, so name the action, as in \(example)" : ""
+    }
+
     private func problem(with policy: Policy) -> ConditionProblem? {
         problem(withScopeOf: policy).map { ConditionProblem(message: $0, range: nil) }
-            ?? problem(withConditionsOf: policy)
+            ?? problem(
+                withConditionsOf: policy,
+                ofPackets: Question.connect.problem(with: policy.scope, in: entities) == nil)
     }
 
     private func problem(withScopeOf policy: Policy) -> String? {
@@ -32,9 +42,7 @@ extension PolicySnapshot {
         }
         return policy.scope.types.lazy.compactMap(problem(withType:)).first
             ?? policy.scope.entities.lazy.compactMap(problem(with:)).first
-            ?? problem(withAction: policy.scope.action)
-            ?? policy.scope.principal.problem(as: "principal", type: MeshSchema.agent, group: MeshSchema.group)
-            ?? policy.scope.resource.problem(as: "resource", type: MeshSchema.service, group: MeshSchema.tag)
+            ?? problem(withMatchOf: policy.scope)
     }
 
     /// Annotations that let a forbid through in part. To tools that do not know them such a policy is stricter; on a
@@ -66,10 +74,37 @@ extension PolicySnapshot {
         }
     }
 
-    /// What the packet plane does not ask, nothing enforces; such a policy would only seem to hold.
-    private func problem(withAction action: ActionConstraint) -> String? {
-        guard !action.matches(MeshAction.connect.entity, in: entities) else { return nil }
-        return "nothing asks for such an action in this version, only for `\(MeshAction.connect.entity)`"
+    /// What nobody asks, nothing enforces; such a policy would only seem to hold.
+    private func problem(withMatchOf scope: Scope) -> String? {
+        let asked = Question.all.filter { scope.action.matches($0.action.entity, in: entities) }
+        let problems = asked.map { $0.problem(with: scope, in: entities) }
+        guard let first = problems.first else {
+            let actions = Question.all.map { "`\($0.action.entity)`" }.joined(separator: " and ")
+            return "nothing asks for such an action in this version, only for \(actions)"
+        }
+        return problems.contains(nil) ? nil : first
+    }
+}
+
+/// A kind of request that is made here, with the types of what it is about and of what that is in.
+private struct Question {
+    let action: MeshAction
+    let principal: (type: EntityType, group: EntityType)
+    let resource: (type: EntityType, group: EntityType)
+
+    static let connect = Question(
+        action: .connect, principal: (MeshSchema.agent, MeshSchema.group),
+        resource: (MeshSchema.service, MeshSchema.tag))
+    static let launch = Question(
+        action: .launch, principal: (MeshSchema.node, MeshSchema.tag),
+        resource: (MeshSchema.agent, MeshSchema.group))
+    static let all = [connect, launch]
+
+    /// Why no request of this kind can match.
+    func problem(with scope: Scope, in entities: Entities) -> String? {
+        guard scope.action.matches(action.entity, in: entities) else { return "the action is another" }
+        return scope.principal.problem(as: "principal", type: principal.type, group: principal.group)
+            ?? scope.resource.problem(as: "resource", type: resource.type, group: resource.group)
     }
 }
 

@@ -99,6 +99,14 @@ int pt_unix_peer(int fd, struct pt_peer *peer)
 	return 0;
 }
 
+long pt_unix_peer_groups(int fd, uint32_t *groups, size_t capacity)
+{
+	socklen_t length = (socklen_t)(capacity * sizeof *groups);
+
+	_Static_assert(sizeof(gid_t) == sizeof *groups, "gid_t is 32 bits");
+	return getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0 ? -errno : (long)(length / sizeof *groups);
+}
+
 static int socket_option(int fd, int option)
 {
 	int value;

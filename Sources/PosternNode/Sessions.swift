@@ -65,7 +65,7 @@ extension Node {
     func run(_ request: RunRequest, received: OwnedDescriptors, for connection: LocalConnection) async {
         do {
             let caller = try Caller(of: connection)
-            let identity = try admit(request, caller: caller, descriptors: received.all)
+            let identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
             var session = try prepare(request.agent, owner: caller.uid, Audience(connection))
             session.outlives = !request.kill
             let outcome: Result<Int32, any Error>
@@ -170,7 +170,7 @@ extension Node {
     }
 
     private func admit(
-        _ request: RunRequest, caller: Caller, descriptors: [Int32]
+        _ request: RunRequest, caller: Caller, on connection: LocalConnection, descriptors: [Int32]
     ) throws -> RunAs {
         guard descriptors.count == LocalFrame.descriptorCount else {
             throw NodeError("standard input, output and error must come with the request")
@@ -195,11 +195,7 @@ extension Node {
                 "agent `\(agent.name)` may not be launched on node `\(local.name)`, only on: "
                     + (nodes.isEmpty ? "none" : nodes))
         }
-        guard caller.uid == 0 || agent.users.contains(caller.uid) else {
-            throw NodeError(
-                "the user with the id \(caller.uid) may not launch agent `\(agent.name)`: an admin says who may with "
-                    + "`postern agent create \(agent.name) … --uid \(caller.uid)`")
-        }
+        try mayLaunch(agent, caller, on: connection)
         var runAs = try identity(wanted: request.user, caller: caller)
         runAs.provisions = agent.provisions
         return runAs

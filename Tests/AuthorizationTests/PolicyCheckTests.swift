@@ -7,6 +7,9 @@ import Testing
         "permit (principal, action, resource);",
         "permit (principal is Agent in Group::\"research\", action in [Action::\"connect\", Action::\"read\"], resource is Service);",
         "permit (principal in Agent::\"deep/er\", action, resource in Tag::\"money\");",
+        "permit (principal == Node::\"node-b\", action == Action::\"agent:launch\", resource in Group::\"research\");",
+        "permit (principal, action == Action::\"agent:launch\", resource in Agent::\"crew\") when { context.selectors.hasTag(\"unix:user\") && context.selectors.getTag(\"unix:user\") == \"ann\" };",
+        "forbid (principal, action, resource == Agent::\"one\") when { context.node == Node::\"node-b\" };",
         "@id(\"x\") forbid (principal == Agent::\"gone\", action == Action::\"connect\", resource in Service::\"wiki\");",
     ])
     func `what can match is accepted`(text: String) throws {
@@ -45,11 +48,19 @@ import Testing
         ),
         (
             "principal, action == Action::\"http:GET\", resource",
-            "nothing asks for such an action in this version, only for `Action::\"connect\"`"
+            "nothing asks for such an action in this version, only for `Action::\"connect\"` and `Action::\"agent:launch\"`"
+        ),
+        (
+            "principal == Agent::\"one\", action == Action::\"agent:launch\", resource",
+            "can never match: the principal of every request is of type `Node`"
+        ),
+        (
+            "principal, action == Action::\"agent:launch\", resource == Service::\"wiki\"",
+            "can never match: the resource of every request is of type `Agent`"
         ),
         (
             "principal, action in [], resource",
-            "nothing asks for such an action in this version, only for `Action::\"connect\"`"
+            "nothing asks for such an action in this version, only for `Action::\"connect\"` and `Action::\"agent:launch\"`"
         ),
     ])
     func `what cannot match as written is refused`(scope: String, message: String) throws {
@@ -64,7 +75,16 @@ import Testing
         "principal in Group::\"research\" || principal in Agent::\"crew\" || resource in Tag::\"prod\"",
     ])
     func `a condition that can be decided is accepted`(condition: String) throws {
-        try Demo.snapshot("forbid (principal, action, resource) when { \(condition) };").check()
+        try Demo.snapshot("forbid (principal, action == Action::\"connect\", resource) when { \(condition) };").check()
+    }
+
+    @Test func `what does not go together in launches alone says so`() throws {
+        let snapshot = try Demo.snapshot("forbid (principal, action, resource) when { principal.disabled };")
+        let error = #expect(throws: AuthorizationError.self) { try snapshot.check() }
+        #expect(
+            error?.description
+                == "demo.cedar:1:45: policy `policy0`: Node has no attribute `disabled`; it is asked of connections and of "
+                + "launches, so name the action, as in `action == Action::\"connect\"`")
     }
 
     @Test(arguments: [

@@ -19,7 +19,8 @@ import Testing
         ("context.now > 5", "1:"), ("principal in [Group::\"research\", Agent::\"crew\"]", "the members of a set"),
     ])
     func `a condition that could fail, or never holds, is refused`(condition: String, message: String) throws {
-        let refusal = try refusal("@id(\"x\") forbid (principal, action, resource) when { \(condition) };")
+        let scope = "principal, action == Action::\"connect\", resource"
+        let refusal = try refusal("@id(\"x\") forbid (\(scope)) when { \(condition) };")
         #expect(refusal?.contains(message) == true, "\(refusal ?? "taken")")
     }
 

@@ -75,6 +75,7 @@ fact "before a policy is applied one sees who would gain" test \
 fact "or lose" test "$(postern policy delete p.cedar --dry-run --json | jq -r '.[] | "\(.agent) \(.before) \(.after)"')" = 'one now never'
 fact "and which lines of the policies change" grep -q "^+permit (principal == Agent::\"two\"" <(postern policy apply "$work/q.cedar" --dry-run)
 fact "and nothing is changed" test "$(postern get policies --json | jq -r '.[].name')" = p.cedar
+fact "what is not there is not pinged" tells 1 'no node or service' on_node node-a ping nobody-knows
 
 echo "# policies of before"
 logged() { postern policy log --json | jq -r "$1"; }
@@ -93,8 +94,33 @@ fact "the grant is there again" wait_until 10 ledger_answers "$one"
 fact "what is so already is not changed" tells 0 'nothing is changed' postern policy rollback "$before"
 fact "a version that never was is refused" tells 1 'there is no version 9999' postern policy rollback 9999
 
-echo "# nobody"
-fact "what is not there is not pinged" tells 1 'no node or service' on_node node-a ping nobody-knows
+echo "# who may launch"
+as_nobody() { POSTERN_SOCKET=$(node_socket node-a) in_node_a setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/postern" "$@"; }
+in_group() { POSTERN_SOCKET=$(node_socket node-a) in_node_a setpriv --reuid 65534 --regid 65534 --groups "$1" "$bin/postern" "${@:2}"; }
+group_launches() { (cd "$work/agent" && in_group "$1" run --agent "$2" -- true) >"$work/launch.out" 2>&1; }
+nobody_launches() { (cd "$work/agent" && as_nobody run --agent "$1" -- true) >"$work/launch.out" 2>&1; }
+root_may_not_launch() { run_agent "$1" true && grep -qF "a policy forbids the user with the id 0 to launch agent \`$1\` here now: policy \`freeze\`" "$work/run.err"; }
+fact "a user whom nobody named may not launch an agent" not nobody_launches two
+fact "and is told who says who may" grep -q 'may not launch agent `two`: an admin says who may with' "$work/launch.out"
+cat >"$work/launch.cedar" <<'EOF'
+permit (principal == Node::"node-a", action == Action::"agent:launch", resource == Agent::"two")
+when { context.selectors.hasTag("unix:uid") && context.selectors.getTag("unix:uid") == "65534" };
+EOF
+postern policy apply "$work/launch.cedar" >/dev/null
+fact "a policy lets him" wait_until 5 nobody_launches two
+fact "launch that agent alone" not nobody_launches one
+echo 'permit (principal, action == Action::"agent:launch", resource == Agent::"one") when { context.selectors.hasTag("unix:group:daemon") };' \
+    >"$work/group.cedar"
+postern policy apply "$work/group.cedar" >/dev/null
+fact "a policy lets a group, by its name" wait_until 5 group_launches 1 one
+fact "and no other" not group_launches 2 one
+echo '@id("freeze") forbid (principal, action == Action::"agent:launch", resource);' >"$work/freeze.cedar"
+postern policy apply "$work/freeze.cedar" >/dev/null
+fact "a forbid stands above root" wait_until 5 root_may_not_launch one
+fact "and above a permit" not nobody_launches two
+fact "what runs already goes on" ledger_answers "$one"
+postern policy delete freeze.cedar >/dev/null
+fact "then he may again" wait_until 5 nobody_launches two
 
 echo "# names"
 echo 'nameserver 127.47.47.53' >"$work/resolv.conf"
@@ -119,7 +145,6 @@ fact "a node without its daemon has a problem" tells 1 'does not answer' \
     env POSTERN_SOCKET=/nowhere.sock scripts/lab exec node-a -- "$bin/postern" doctor
 
 echo "# down and up"
-as_nobody() { POSTERN_SOCKET=$(node_socket node-a) in_node_a setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/postern" "$@"; }
 fact "only root takes the mesh down" tells 1 'only root may take the mesh down' as_nobody down
 fact "root does" tells 0 'the mesh is down here' on_node node-a down
 fact "the device is gone" not device_exists node-a

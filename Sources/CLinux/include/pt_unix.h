@@ -24,6 +24,10 @@ long pt_unix_receive(int fd, void *data, size_t length, int *descriptors, size_t
 /* Who connected, when it connected (SO_PEERCRED). */
 int pt_unix_peer(int fd, struct pt_peer *peer);
 
+/* The supplementary groups of who connected, when it connected (SO_PEERGROUPS): how many, or -ERANGE if there are more
+ * than capacity. */
+long pt_unix_peer_groups(int fd, uint32_t *groups, size_t capacity);
+
 /* A pidfd of who connected (SO_PEERPIDFD, kernels from 6.5), CLOEXEC. */
 int pt_unix_peer_pidfd(int fd);
 

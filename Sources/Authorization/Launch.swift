@@ -1,0 +1,43 @@
+import Cedar
+package import Mesh
+
+/// What the policies say of starting an agent.
+package enum LaunchDecision: Equatable, Sendable {
+    /// These policies permit it and none forbids it.
+    case permitted([PolicyReference])
+    /// These policies forbid it.
+    case forbidden([PolicyReference])
+    /// No policy permits or forbids it.
+    case silent
+}
+
+extension PolicySnapshot {
+    /// Decides whether somebody on a node may start an agent there.
+    ///
+    /// - Parameters:
+    ///   - now: nil if the time is not known.
+    ///   - selectors: what the node's kernel tells of who asks, such as `unix:uid` with `1000`; asked for where a policy
+    ///     may want to know.
+    package func decideLaunch<Failure: Error>(
+        of agent: AgentName, on node: NodeName, now: Timestamp?, selectors: () throws(Failure) -> [String: String]
+    ) throws(Failure) -> LaunchDecision {
+        var context = Context(now)
+        context.attributes[MeshSchema.launchNode] = .entity(node.entity)
+        context.attributes[MeshSchema.launchSelectors] = .entity(MeshSchema.selectors)
+        let request = Request(
+            principal: node.entity, action: MeshAction.launch.entity, resource: agent.entity, context: context)
+        let candidates = index.candidates(for: request)
+        guard !candidates.isEmpty else { return .silent }
+        let tags = try selectors().map { (Text($0.key), Value.string(Text($0.value))) }
+        var entities = entities
+        // Without its tags no permit that asks for one holds, and every such forbid does.
+        try? entities.insert(
+            Entity(MeshSchema.selectors, tags: Dictionary(tags, uniquingKeysWith: { first, _ in first })))
+        let authorizer = Authorizer(policies: policies, entities: entities)
+        let counting = candidates.filter { $0.counts(authorizer.verdict(of: $0, on: request)) }
+        let forbids = counting.filter { $0.effect == .forbid }
+        let places = (forbids.isEmpty ? counting : forbids).compactMap { references[$0.id] }
+        guard forbids.isEmpty else { return .forbidden(places) }
+        return counting.isEmpty ? .silent : .permitted(places)
+    }
+}
