@@ -29,11 +29,11 @@ extension PolicySnapshot {
         let candidates = index.candidates(for: request)
         guard !candidates.isEmpty else { return .silent }
         let tags = try selectors().map { (Text($0.key), Value.string(Text($0.value))) }
-        var entities = entities
-        // Without its tags no permit that asks for one holds, and every such forbid does.
-        try? entities.insert(
-            Entity(MeshSchema.selectors, tags: Dictionary(tags, uniquingKeysWith: { first, _ in first })))
-        let authorizer = Authorizer(policies: policies, entities: entities)
+        let who = Entity(MeshSchema.selectors, tags: Dictionary(tags, uniquingKeysWith: { first, _ in first }))
+        var known = entities
+        // To a policy somebody unknown has no tags, and a forbid that asks for one would not hold.
+        do { try known.insert(who) } catch { return .forbidden(candidates.compactMap { references[$0.id] }) }
+        let authorizer = Authorizer(policies: policies, entities: known)
         let counting = candidates.filter { $0.counts(authorizer.verdict(of: $0, on: request)) }
         let forbids = counting.filter { $0.effect == .forbid }
         let places = (forbids.isEmpty ? counting : forbids).compactMap { references[$0.id] }

@@ -108,6 +108,15 @@ import Testing
         #expect(error?.message.contains("withholds") == true)
     }
 
+    @Test func `a history that is out of order is not believed`() throws {
+        var changes = try history()
+        changes.swapAt(0, 3)
+        #expect(throws: CommandFailure.self) { try timeline(changes) }
+        let again = try [(3, history()[0].1), (8, history()[3].1), (9, history()[0].1)].map { (UInt64($0.0), $0.1) }
+        let error = #expect(throws: CommandFailure.self) { try timeline(again) }
+        #expect(error?.message.contains("out of order at version") == true)
+    }
+
     @Test func `what is no statement about a policy is no history`() throws {
         let other = try signed(.removal(.agent(AgentName(unchecked: "x"))), by: ana, at: 5)
         #expect(throws: CommandFailure.self) { try timeline([(3, other)]) }

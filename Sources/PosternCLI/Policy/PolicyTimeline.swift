@@ -21,6 +21,22 @@ struct PolicyTimeline {
 
     init(_ changes: [PolicyHistory.Change], chain: AdminChain) throws(CommandFailure) {
         entries = try changes.map { change throws(CommandFailure) in try Entry(change, chain: chain) }
+        try checkOrder()
+    }
+
+    /// Of each document a newer statement was made later than an older one, or the coordinator had not taken it.
+    private func checkOrder() throws(CommandFailure) {
+        var version = UInt64.max
+        var made: [PolicyName: Timestamp] = [:]
+        for entry in entries {
+            guard entry.version <= version, made[entry.policy].map({ entry.madeAt < $0 }) ?? true else {
+                throw CommandFailure(
+                    "the coordinator's history of policies is out of order at version \(entry.version): it is not to be "
+                        + "believed")
+            }
+            version = entry.version
+            made[entry.policy] = entry.madeAt
+        }
     }
 
     /// The last word on each policy, up to a version.
