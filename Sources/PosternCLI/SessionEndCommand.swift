@@ -95,14 +95,15 @@ extension SessionEndCommand {
     private func endAnywhere() async throws {
         let access = try admin.load()
         let (id, isMeant) = (id, isMeant)
-        let ended = try await CoordinatorClient.with(access) { client throws(CommandFailure) in
+        try await CoordinatorClient.with(access) { client in
             let sessions = try await client.registry().sessions
             let wanted = id.map { [$0] } ?? sessions.filter { isMeant($0.agent) }.map(\.id)
-            for id in wanted { _ = try await client.endSession(id) }
-            return wanted
+            for id in wanted {
+                _ = try await client.endSession(id)
+                Terminal.current.print("session \(id) has ended")
+            }
+            if wanted.isEmpty { Terminal.current.print("no session of the mesh is meant") }
         }
-        for id in ended { Terminal.current.print("session \(id) has ended") }
-        if ended.isEmpty { Terminal.current.print("no session of the mesh is meant") }
     }
 
     /// What can be done by root alone, who has no need of a daemon to kill a process.

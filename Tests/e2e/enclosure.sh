@@ -2,6 +2,8 @@
 # shellcheck disable=SC2016,SC2119
 # What a hostile command can do inside a session, and what an ordinary one must not notice.
 # Prints `ok - …` or `not ok - …`, one line a fact; escape.py, the hostile one, prints them itself.
+#
+#   Tests/e2e/enclosure.sh [attacks]     the attacks alone, or all
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=scripts/lib/mesh.sh
@@ -10,13 +12,16 @@ source scripts/lib/mesh.sh
 # shellcheck source=scripts/lib/facts.sh
 source scripts/lib/facts.sh
 
+# Whose machine it is: an ordinary user, who starts the hostile command himself, by his definition.
+user=1000
+
 # ---- the world outside -------------------------------------------------------------------------------------------------
 
 # What a user has on his machine beside the agent: a process with a secret, sockets, shared memory, a file.
 world_up() {
     secret=$work/secret
     echo 'a secret of the user' >"$secret"
-    chown nobody: "$secret"
+    chown $user:$user "$secret"
     chmod 600 "$secret"
     cat >"$work/world.py" <<'PY'
 import ctypes, http.server, json, os, signal, socket, sys, threading
@@ -50,7 +55,7 @@ class Quiet(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Quiet)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-os.setgid(65534); os.setuid(65534)
+os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
 libc.prctl(4, 1, 0, 0, 0)
 json.dump(dict(process=os.getpid(), paths=paths, abstract=[abstract], key=key, shared=shared,
                loopback_port=server.server_port), sys.stdout)
@@ -61,7 +66,7 @@ signal.signal(signal.SIGTERM, stop)
 while True: signal.pause()
 PY
     start "$work/world.log" nsenter --net="$(netns_of node-a)" env SECRET=in-its-environment \
-        /usr/bin/python3 -I -S "$work/world.py" "$work"
+        /usr/bin/python3 -I -S "$work/world.py" "$work" $user
     wait_until 5 grep -q loopback_port "$work/world.log"
 }
 world_down() {
@@ -89,12 +94,17 @@ machine_facts() {
     find / /usr /usr/bin /usr/local /etc /etc/cron.d /run /dev /var /lib -maxdepth 1 -name postern-was-here
 }
 
+as_user() {
+    POSTERN_SOCKET=$(node_socket node-a) nsenter --net="$(netns_of node-a)" \
+        setpriv --reuid $user --regid $user --clear-groups "$@"
+}
+
 # hostile NAME OPTION...: escape.py as the command of a session, whose lines are ours.
 hostile() {
     local name=$1
     shift
     rm -rf "$work/agent"
-    install -d -o nobody -g nogroup "$work/agent"
+    install -d -o $user -g $user "$work/agent"
     install -m 644 Tests/e2e/escape.py "$work/agent/escape.py"
     head -n 1 "$work/world.log" | jq --arg secret "$secret" --arg outside "$work" --arg state "$(node_state node-a)" \
         --arg daemon "$(node_socket node-a)" --arg other "${address_of[$two]}" --argjson pid "${process_of[$two]}" \
@@ -103,12 +113,12 @@ hostile() {
         '. + {secret: $secret, outside: $outside, state: $state, daemon: $daemon, other_address: $other, other_session: $pid,
               address_a: $a, address_b: $b, coordinator: $coordinator, lan_a: $lan_a, lan_b: $lan_b}' >"$work/agent/world.json"
     echo 'handed in' >"$work/handed"
-    chown nobody: "$work/handed"
+    chown $user:$user "$work/handed"
     machine_facts >"$work/before"
     local said
     said=$(wc -l <"$work/world.log")
-    (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) AWS_SECRET_ACCESS_KEY=x SSH_AUTH_SOCK=/tmp/x DOCKER_HOST=unix:///x \
-        timeout "$(patiently 90)" nsenter --net="$(netns_of node-a)" "$bin/postern" run --agent one --user nobody "$@" -- \
+    (cd "$work/agent" && AWS_SECRET_ACCESS_KEY=x SSH_AUTH_SOCK=/tmp/x DOCKER_HOST=unix:///x \
+        as_user timeout "$(patiently 90)" "$bin/postern" run --agent one "$@" -- \
         /usr/bin/python3 -I escape.py world.json) <"$work/handed" >"$work/hostile.out" 2>"$work/hostile.err"
     local code=$?
     sed "s/^\(ok\|not ok\) - /\1 - $name: /" "$work/hostile.out"
@@ -169,10 +179,19 @@ world_up
 start_session two sleep 900
 two=$session
 
-echo "# a hostile command, as the user nobody"
-hostile "uid of the user"
+postern agent create one --owner test --node node-a --uid $user >/dev/null
+user_launches() { (cd "$work/agent" && as_user "$bin/postern" run --agent one -- true) 2>/dev/null; }
+fact "a user whom the definition names launches the agent" wait_until 10 user_launches
+echo "# a hostile command, as an ordinary user"
+hostile "uid $user"
 echo "# and as root of a user namespace of its own"
 hostile "uid 0" --as-root
+if [[ "${1:-}" == attacks ]]; then
+    all_facts_hold
+    exit
+fi
+rm -rf "$work/agent"
+install -d -o nobody -g nogroup "$work/agent"
 
 echo "# what never starts"
 as_agent() { (cd "$work/agent" && POSTERN_SOCKET=$(node_socket node-a) in_node_a "$@"); }

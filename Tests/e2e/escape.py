@@ -253,7 +253,7 @@ def kernel():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     attempt("have a capability, or a way to one: there is none",
             *(int(status[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")), status["NoNewPrivs"].strip() == "1",
-            status["Groups"].split() in ([], ["65534"]))
+            status["Groups"].split() in ([], ["65534"], [str(os.getgid())]))
     header = struct.pack("=Ii", 0x20080522, 0)
     attempt_call("raise capabilities: not permitted", {"EPERM"}, ("capset", ctypes.create_string_buffer(header), ctypes.create_string_buffer(struct.pack("=6I", *(0xFFFFFFFF,) * 6))))
     attempt_call("be another user, or of another group: not permitted", {"EPERM", "EINVAL"}, ("setuid", 1 if os.getuid() == 0 else 0), ("setgroups", 0, 0), ("setgroups", 1, ctypes.create_string_buffer(4)))

@@ -122,6 +122,19 @@ fact "what runs already goes on" ledger_answers "$one"
 postern policy delete freeze.cedar >/dev/null
 fact "then he may again" wait_until 5 nobody_launches two
 
+echo "# an admin ends sessions of any machine"
+admin_ends() { postern session end --admin-file "$POSTERN_ADMIN_FILE" "$@"; }
+start_session two sleep 600
+two=$session
+fact "of one agent" tells 0 "session $two has ended" admin_ends --agent two
+fact "and of that one alone" test "$(postern get sessions --json | jq -r '.[].id')" = "$one"
+fact "their machine follows" wait_until 5 session_is_gone "$two"
+fact "where none is meant, that is said" tells 0 'no session of the mesh is meant' admin_ends --agent two
+start_session two sleep 600
+fact "one by its id" tells 0 "session $session has ended" admin_ends "$session"
+fact "one that is not there is an error" tells 1 'there is no session' admin_ends "$session"
+fact "with an admin file that cannot be read, nothing" tells 1 'nowhere.json' postern session end --all --admin-file nowhere.json
+
 echo "# names"
 echo 'nameserver 127.47.47.53' >"$work/resolv.conf"
 fact "a program of the node finds a service by its name" resolves node-a "ledger.$mesh" "$address_b"
