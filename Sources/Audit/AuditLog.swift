@@ -193,6 +193,7 @@ package struct AuditLog: Sendable {
     package mutating func lines(
         after number: UInt64, upTo end: UInt64 = .max, atMost count: Int, bytes limit: Int = 1 << 20
     ) throws(AuditError) -> [UInt8] {
+        guard number < last else { return [] }
         var (wanted, result, taken) = (max(number, first - 1) + 1, [UInt8](), 0)
         while wanted <= min(last, end), taken < count, result.count < limit {
             guard let segment = segments.last(where: { $0.first <= wanted }) else { break }

@@ -171,7 +171,10 @@ struct API: HTTPResponder {
         if [.tooLarge, .tooSlow].contains(refusal.kind) {
             connection.channel.eventLoop.scheduleTask(in: .seconds(1)) { connection.channel.close(promise: nil) }
         }
-        return refusal.response.response(refusal.kind.status)
+        var response = refusal.response.response(refusal.kind.status)
+        // RFC 9110 §15.5.6.
+        if case .wrongMethod(let allowed) = refusal.kind { response.headers[.allow] = allowed }
+        return response
     }
 }
 

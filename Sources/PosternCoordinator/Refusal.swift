@@ -3,8 +3,10 @@ import CoordinationAPI
 /// Why the coordinator does not do what it was asked.
 package struct Refusal: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Kind: Equatable, Sendable {
-        case invalid, tooLarge, tooSlow, wrongMethod, unauthenticated, forbidden, missing, conflict, full, busy,
-            unwritable, `internal`
+        case invalid, tooLarge, tooSlow, unauthenticated, forbidden, missing, conflict, full, busy, unwritable,
+            `internal`
+        /// The path takes another one.
+        case wrongMethod(allowed: String)
     }
 
     package let kind: Kind

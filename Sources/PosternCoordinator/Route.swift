@@ -32,7 +32,7 @@ enum Route: Equatable, Sendable {
             let (allowed, route) = Self.route(parts.dropFirst(2).map(String.init))
         else { throw .missing("there is nothing of this path here") }
         guard method == allowed else {
-            throw Refusal(.wrongMethod, "this path takes the method \(allowed) only")
+            throw Refusal(.wrongMethod(allowed: allowed.rawValue), "this path takes the method \(allowed) only")
         }
         self = route
     }

@@ -196,6 +196,9 @@ private let newline = UInt8(ascii: "\n")
         for start in stride(from: lines.count - 1, through: 0, by: -5) {
             #expect(Array(try test.log.lines(after: UInt64(start), atMost: 1).dropLast()) == Array(lines[start]))
         }
+        for number in [test.log.last, .max] {
+            #expect(try test.log.lines(after: number, atMost: .max).isEmpty)
+        }
         let since = try test.log.firstEntry(since: morning + .seconds(60 * 4))
         let text = String(decoding: lines[Int(since) - 1], as: UTF8.self)
         #expect(text.contains("\"received\":\((morning + .seconds(60 * 4)).rawValue)"))
