@@ -87,7 +87,12 @@ struct CoordinatorClient {
 
     /// How far the audit log goes, and where what was received since a moment begins.
     func auditHead(since: Timestamp? = nil) async throws(CommandFailure) -> AuditHead {
-        try await send(.GET, "/v1/audit/head" + (since.map { "?since=\(max(0, $0.rawValue))" } ?? ""), body: nil)
+        let query = since.map { "?since=\(max(0, $0.rawValue))" } ?? ""
+        let head: AuditHead = try await send(.GET, "/v1/audit/head" + query, body: nil)
+        guard head.first > 0, head.since > 0 else {
+            throw CommandFailure("the coordinator's audit log has no first entry: its answer is not to be believed")
+        }
+        return head
     }
 
     /// A seal about the entries from one on, and the last that it speaks of.
@@ -102,9 +107,14 @@ struct CoordinatorClient {
     func auditLines(after number: UInt64, upTo last: UInt64? = nil) async throws(CommandFailure) -> [LogEntry] {
         let end = last.map { "&last=\($0)" } ?? ""
         let bytes = try await exchange(.GET, "/v1/audit/lines?after=\(number)\(end)", body: nil)
-        do { return try LogEntry.page(bytes) } catch {
+        let page: [LogEntry]
+        do { page = try LogEntry.page(bytes) } catch {
             throw CommandFailure("the coordinator's answer cannot be read: \(error.reason)")
         }
+        guard page.allSatisfy({ $0.number > number }) else {
+            throw CommandFailure("the coordinator gives entries of the audit log that were not asked for")
+        }
+        return page
     }
 
     private func encode(_ value: some Encodable) throws(CommandFailure) -> [UInt8] {

@@ -1,3 +1,4 @@
+import Audit
 import CoordinationAPI
 import Foundation
 import Identity
@@ -54,6 +55,16 @@ import Testing
                 try $0.document(signedByOneOf: [key.publicKey], of: coordinator.authority.mesh).statement
             }
             #expect(signed == statements)
+        }
+    }
+
+    @Test(arguments: [["audit", "export"], ["audit", "export", "--since", "1h"], ["audit", "tail"]])
+    func `an audit log without a first entry is not believed`(arguments: [String]) async throws {
+        try await FakeCoordinator.serving(try answer(AuditHead(first: 0, last: 0, since: 0))) { coordinator in
+            let admin = try folder.file("admin.json", try coordinator.admin())
+            let recorder = Recorder()
+            #expect(await recorder.postern(arguments + ["--admin-file", admin]) == 1)
+            #expect(recorder.errors.contains("not to be believed"), "\(recorder.errors)")
         }
     }
 
