@@ -18,7 +18,7 @@ extension Node {
     func adoptSessions() throws {
         let cgroups = try sessionsCgroup()
         try cgroups.create()
-        do { try cgroups.create(within: configuration.sessionsBounds) } catch {
+        do { try cgroups.hold(to: configuration.sessionsBounds.all) } catch {
             // What else the node does goes on.
             log.error("no session can start: \(error)")
         }

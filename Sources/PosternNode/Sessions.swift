@@ -233,7 +233,9 @@ extension Node {
         // Before anything stands that a later daemon would have to find.
         try records.write(SessionRecord(of: local, owner: owner, cgroup: cgroup.path))
         do {
-            try sessionsCgroup().create(within: configuration.sessionsBounds)
+            let sessions = try sessionsCgroup()
+            try sessions.create()
+            try sessions.hold(to: configuration.sessionsBounds.all)
             try cgroup.create()
         } catch {
             records.remove(id)
@@ -255,7 +257,7 @@ extension Node {
         let specification = try specification(for: session, request, identity, expires: place.expires)
         let process = try Enclosure.start(
             specification, network: session.place.namespace.descriptor, cgroup: Cgroup(path: session.place.cgroup),
-            stdio: received.all, program: configuration.sessionProgram,
+            bounds: configuration.sessionsBounds.each, stdio: received.all, program: configuration.sessionProgram,
             rendezvous: records.rendezvous(of: session.local.id))
         try remember(session, process)
         guard sessions[session.local.id] != nil else {

@@ -1,18 +1,22 @@
 import Foundation
-import Sandbox
+package import Sandbox
 
-/// What all sessions of a node together may take of its machine.
-///
-/// What they leave keeps the machine alive, with the daemon that ends them.
+/// What sessions may take of a node's machine.
 package struct SessionsBounds: Equatable, Sendable {
-    /// In bytes, with their temporary files.
-    package var memory: Int
-    /// With threads.
-    package var processes: Int
+    /// All together: what they leave keeps the machine alive, with the daemon that ends them.
+    package let all: CgroupBounds
+    /// Each: where all have what they may, the kernel kills the largest process of any; so no session gets there alone.
+    package let each: CgroupBounds
 
-    /// Four fifths of the machine's memory, and half of the processes that it can have.
+    /// Four fifths of the machine's memory and half of the processes that it can have; one session half of those.
     package static var ofThisMachine: SessionsBounds {
-        SessionsBounds(memory: machineMemory / 5 * 4, processes: machineProcesses / 2)
+        SessionsBounds(all: CgroupBounds(memory: machineMemory / 5 * 4, processes: machineProcesses / 2))
+    }
+
+    private init(all: CgroupBounds, eachMemory: Int? = nil) {
+        self.all = all
+        each = CgroupBounds(
+            memory: eachMemory ?? all.memory / 2, processes: min(Enclosure.mostProcesses, all.processes / 2))
     }
 
     private static var machineMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
@@ -32,23 +36,30 @@ extension SessionsBounds {
     private static let leastMemory = 64 << 20
 
     /// As they are given on a command line: memory as `6G`, `512M` or `75%`; nil is the machine's own.
-    package init(memory: String?, processes: Int?) throws(NodeError) {
-        self = .ofThisMachine
-        if let memory {
-            guard let bytes = Self.bytes(memory, of: Self.machineMemory), bytes >= Self.leastMemory else {
+    package init(memory: String?, eachMemory: String?, processes: Int?) throws(NodeError) {
+        var all = Self.ofThisMachine.all
+        if let memory { all.memory = try Self.memory(memory, "--sessions-memory", atMost: Self.machineMemory) }
+        if let processes {
+            guard processes >= Self.fewestProcesses, processes <= Self.machineProcesses else {
                 throw NodeError(
-                    "--sessions-memory is from 64M to the machine's \(Self.machineMemory >> 20)M, such as `6G` or `75%`, "
-                        + "not `\(memory.prefix(40))`")
+                    "--sessions-processes is from \(Self.fewestProcesses) to the machine's \(Self.machineProcesses), "
+                        + "not \(processes)")
             }
-            self.memory = bytes
+            all.processes = processes
         }
-        guard let processes else { return }
-        guard processes >= Self.fewestProcesses, processes <= Self.machineProcesses else {
+        let each = try eachMemory.map { text throws(NodeError) in
+            try Self.memory(text, "--session-memory", atMost: all.memory)
+        }
+        self.init(all: all, eachMemory: each)
+    }
+
+    private static func memory(_ text: String, _ option: String, atMost most: Int) throws(NodeError) -> Int {
+        guard let bytes = bytes(text, of: machineMemory), (leastMemory...most).contains(bytes) else {
             throw NodeError(
-                "--sessions-processes is from \(Self.fewestProcesses) to the machine's \(Self.machineProcesses), "
-                    + "not \(processes)")
+                "\(option) is from 64M to \(most >> 20)M here, such as `512M`, `6G` or `75%` of the machine's, "
+                    + "not `\(text.prefix(40))`")
         }
-        self.processes = processes
+        return bytes
     }
 
     /// At most the whole.
@@ -63,14 +74,5 @@ extension SessionsBounds {
             default: nil
             }
         return bytes.flatMap { $0 <= whole ? $0 : nil }
-    }
-}
-
-extension Cgroup {
-    /// Makes it, if it is missing, and holds all sessions in it to their bounds, where the kernel can.
-    func create(within bounds: SessionsBounds) throws(SandboxError) {
-        try create()
-        try bound(.memory, to: bounds.memory)
-        try bound(.processes, to: bounds.processes)
     }
 }

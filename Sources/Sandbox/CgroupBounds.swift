@@ -1,7 +1,24 @@
 import CLinux
 import Foundation
 
+/// What a cgroup may take, with all below it.
+package struct CgroupBounds: Equatable, Sendable {
+    /// In bytes, with what is kept in temporary file systems.
+    package var memory: Int
+    /// With threads.
+    package var processes: Int
+
+    package init(memory: Int, processes: Int) { (self.memory, self.processes) = (memory, processes) }
+}
+
 extension Cgroup {
+    /// Sets both bounds where the kernel can; says whether its processes are counted.
+    @discardableResult
+    package func hold(to bounds: CgroupBounds) throws(SandboxError) -> Bool {
+        try bound(.memory, to: bounds.memory)
+        return try bound(.processes, to: bounds.processes)
+    }
+
     /// What of the machine a cgroup can bound, for itself with all below it.
     package enum Resource: String, Sendable {
         /// Processes and threads, so that no fork bomb takes the machine's.

@@ -6,36 +6,35 @@ package enum Enclosure {
     private static let namespaces =
         PT_CLONE_NEWPID | PT_CLONE_NEWNS | PT_CLONE_NEWIPC | PT_CLONE_NEWUTS | PT_CLONE_NEWCGROUP
     /// More than any build or test run has, and far fewer than the machine's.
-    static let mostProcesses = 4096
-    /// Of one session: what is left keeps the machine alive, and the daemon on it. What several take together is
-    /// bounded by the cgroup above theirs.
-    private static var mostMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / 5 * 4 }
+    package static let mostProcesses = 4096
 
     /// Starts the session up to its mounts; the command waits for `EnclosureCommand.go`.
     ///
     /// `network` is a descriptor of the agent's network namespace, never the caller's own. `cgroup` is where the
-    /// session's processes are put. `stdio` are three open descriptors, which stay the caller's to close. Only with
-    /// a `rendezvous` can another daemon find the session again.
+    /// session's processes are put, held to `bounds`. `stdio` are three open descriptors, which stay the caller's to
+    /// close. Only with a `rendezvous` can another daemon find the session again.
     /// Blocks for a few milliseconds: until the program has been executed.
     package static func start(
-        _ specification: EnclosureSpecification, network: Int32, cgroup: Cgroup?, stdio: [Int32], program: String,
-        rendezvous: Rendezvous? = nil
+        _ specification: EnclosureSpecification, network: Int32, cgroup: Cgroup?, bounds: CgroupBounds,
+        stdio: [Int32], program: String, rendezvous: Rendezvous? = nil
     ) throws(SandboxError) -> EnclosureProcess {
         let bytes = try specification.encoded()
         return try EnclosureProcess(
             try launch(
-                bytes, network: network, cgroup: cgroup, stdio: stdio, program: program, rendezvous: rendezvous))
+                bytes, network: network, cgroup: cgroup, bounds: bounds, stdio: stdio, program: program,
+                rendezvous: rendezvous))
     }
 
     static func launch(
-        _ bytes: [UInt8], network: Int32, cgroup: Cgroup?, stdio: [Int32], program: String,
+        _ bytes: [UInt8], network: Int32, cgroup: Cgroup?, bounds: CgroupBounds, stdio: [Int32], program: String,
         rendezvous: Rendezvous? = nil
     ) throws(SandboxError) -> StartedSession {
         try checkStdio(stdio)
         try checkNetwork(network)
         let specification = try memoryFile(bytes)
         let processes = try openProcesses(of: cgroup)
-        let isBounded = try bound(cgroup)
+        // Where its processes are not counted by its cgroup, they must be counted otherwise.
+        let areCounted = try cgroup?.hold(to: bounds) ?? false
         var pair: [Int32] = [-1, -1]
         try kernel(unsafe pt_unix_pair(&pair), .control, "cannot make the session's control socket")
         let ours = Descriptor(owning: pair[0])
@@ -47,20 +46,13 @@ package enum Enclosure {
             path: program, arguments: ["postern-session"], environment: [:], directory: "/",
             descriptors: stdio + [specification.number, theirs.number] + found, newNamespaces: namespaces,
             network: network, cgroupProcesses: processes.number,
-            processLimit: isBounded || ProcessNumbers.areTheNamespaces ? nil : UInt32(mostProcesses))
+            processLimit: areCounted || ProcessNumbers.areTheNamespaces ? nil : UInt32(mostProcesses))
         do {
             let (pid, pidfd) = try session.start()
             return StartedSession(pid: pid, pidfd: Descriptor(owning: pidfd), control: ours)
         } catch {
             throw error.error(starting: program)
         }
-    }
-
-    /// Says whether its processes are counted by its cgroup: where they are not, they must be counted otherwise.
-    private static func bound(_ cgroup: Cgroup?) throws(SandboxError) -> Bool {
-        guard let cgroup else { return false }
-        try cgroup.bound(.memory, to: mostMemory)
-        return try cgroup.bound(.processes, to: mostProcesses)
     }
 
     /// A session in the host's network would be no session: the one mistake that must never pass.

@@ -57,6 +57,12 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "How much memory one session may take, with its temporary files. Default: half of what all may take.",
+            valueName: "size"))
+    var sessionMemory: String?
+
+    @Option(
+        help: ArgumentHelp(
             "How many processes and threads all sessions of this node may have together. Default: half of what the "
                 + "machine can have. Wants cgroup version 2 with its `pids` controller.", valueName: "count"))
     var sessionsProcesses: Int?
@@ -83,7 +89,8 @@ struct RunCommand: AsyncParsableCommand {
                 stateDirectory: state, socket: socket, bpffs: bpffs, device: device,
                 sessionProgram: try sessionProgram ?? programBeside("postern-session"),
                 keepalive: try chosenKeepalive(), sessionKeyLife: try chosenKeyLife(),
-                sessionsBounds: try SessionsBounds(memory: sessionsMemory, processes: sessionsProcesses),
+                sessionsBounds: try SessionsBounds(
+                    memory: sessionsMemory, eachMemory: sessionMemory, processes: sessionsProcesses),
                 metrics: metrics)
             try makeDirectory(URL(fileURLWithPath: socket).deletingLastPathComponent().path, mode: 0o755)
             try makeDirectory(state + "/wireguard", mode: 0o700)

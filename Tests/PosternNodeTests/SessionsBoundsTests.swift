@@ -1,3 +1,4 @@
+import Sandbox
 import Testing
 
 @testable import PosternNode
@@ -12,17 +13,31 @@ import Testing
         #expect(SessionsBounds.bytes(text, of: 8 << 30) == bytes)
     }
 
-    @Test func `what is not said is the machine's own, with something left for it`() throws {
-        let bounds = try SessionsBounds(memory: nil, processes: nil)
+    @Test func `what is not said is the machine's own, with something left for it, and for a second session`() throws {
+        let bounds = try SessionsBounds(memory: nil, eachMemory: nil, processes: nil)
         #expect(bounds == .ofThisMachine)
-        #expect(bounds.memory > 0 && bounds.processes > 0)
-        #expect(try SessionsBounds(memory: "100%", processes: nil).memory > bounds.memory)
-        #expect(try SessionsBounds(memory: "64M", processes: 64) == SessionsBounds(memory: 64 << 20, processes: 64))
+        #expect(bounds.each.memory > 0 && bounds.each.processes > 0)
+        #expect(bounds.each.memory * 2 <= bounds.all.memory && bounds.each.processes * 2 <= bounds.all.processes)
+        #expect(try SessionsBounds(memory: "100%", eachMemory: nil, processes: nil).all.memory > bounds.all.memory)
     }
 
-    @Test(arguments: [("63M", nil), ("much", nil), (nil, 63), (nil, -1), (nil, .max)] as [(String?, Int?)])
-    func `bounds that bound nothing, or all, are refused`(memory: String?, processes: Int?) {
-        let error = #expect(throws: NodeError.self) { try SessionsBounds(memory: memory, processes: processes) }
-        #expect(error?.description.contains("--sessions-") == true)
+    @Test func `what is said holds, for all and for each`() throws {
+        let small = try SessionsBounds(memory: "128M", eachMemory: nil, processes: 64)
+        #expect(small.all == CgroupBounds(memory: 128 << 20, processes: 64))
+        #expect(small.each == CgroupBounds(memory: 64 << 20, processes: 32))
+        let each = try SessionsBounds(memory: "128M", eachMemory: "128M", processes: nil).each
+        #expect(each.memory == 128 << 20)
+    }
+
+    @Test(
+        arguments: [
+            ("63M", nil, nil), ("much", nil, nil), (nil, nil, 63), (nil, nil, -1), (nil, nil, .max), (nil, "63M", nil),
+            ("128M", "129M", nil),
+        ] as [(String?, String?, Int?)])
+    func `bounds that bound nothing, or all, are refused`(memory: String?, eachMemory: String?, processes: Int?) {
+        let error = #expect(throws: NodeError.self) {
+            try SessionsBounds(memory: memory, eachMemory: eachMemory, processes: processes)
+        }
+        #expect(error?.description.contains("--session") == true)
     }
 }

@@ -92,7 +92,8 @@ private final class AbandonedSession {
         rendezvous = Rendezvous(socket: directory + "/s.sock", ending: directory + "/s.end")
         let session = try Enclosure.launch(
             EnclosureRun(shell: script).specification(in: folder.path).encoded(), network: EnclosureRun.network,
-            cgroup: nil, stdio: streams.inner, program: EnclosureRun.program(), rendezvous: rendezvous)
+            cgroup: nil, bounds: EnclosureRun.bounds, stdio: streams.inner, program: EnclosureRun.program(),
+            rendezvous: rendezvous)
         streams.closeInner()
         pid = session.pid
         pidfd = dup(session.pidfd.number)

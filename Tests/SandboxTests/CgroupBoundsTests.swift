@@ -65,7 +65,8 @@ import Testing
         let error = #expect(throws: SandboxError.self) {
             _ = try Enclosure.start(
                 EnclosureRun("true").specification(in: tree.folder.path), network: EnclosureRun.network,
-                cgroup: tree.session, stdio: streams.inner, program: EnclosureRun.program())
+                cgroup: tree.session, bounds: EnclosureRun.bounds, stdio: streams.inner, program: EnclosureRun.program()
+            )
         }
         #expect(error?.step == .cgroup && error?.reason.contains("cannot bound the memory") == true)
     }

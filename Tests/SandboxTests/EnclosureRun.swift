@@ -8,6 +8,7 @@ import Testing
 /// A real session of the real program, in a network namespace of its own.
 struct EnclosureRun {
     static let uid: UInt32 = 65534
+    static let bounds = CgroupBounds(memory: 1 << 30, processes: Enclosure.mostProcesses)
 
     var command: [String]
     var environment = EnvironmentFilter.allowed([:])
@@ -44,6 +45,7 @@ struct EnclosureRun {
         let streams = Streams()
         let process = try Enclosure.start(
             specification(in: workingDirectory ?? folder.path), network: Self.network, cgroup: cgroup,
+            bounds: Self.bounds,
             stdio: [input ?? streams.inner[0]] + streams.inner.dropFirst(), program: Self.program())
         streams.closeInner()
         var outcome = Outcome(output: "", reports: [])

@@ -118,7 +118,8 @@ enum StreamKind: CaseIterable, Sendable {
         let streams = Streams()
         let error = #expect(throws: SandboxError.self) {
             _ = try Enclosure.start(
-                EnclosureRun("true").specification(in: "/tmp/x"), network: own, cgroup: nil, stdio: streams.inner,
+                EnclosureRun("true").specification(in: "/tmp/x"), network: own, cgroup: nil,
+                bounds: EnclosureRun.bounds, stdio: streams.inner,
                 program: EnclosureRun.program())
         }
         #expect(error?.step == .network)
@@ -241,7 +242,8 @@ enum StreamKind: CaseIterable, Sendable {
     private func launch(_ bytes: [UInt8]) throws -> (String, EnclosureExit?) {
         let streams = Streams()
         let session = try Enclosure.launch(
-            bytes, network: EnclosureRun.network, cgroup: nil, stdio: streams.inner, program: EnclosureRun.program())
+            bytes, network: EnclosureRun.network, cgroup: nil, bounds: EnclosureRun.bounds, stdio: streams.inner,
+            program: EnclosureRun.program())
         guard case .text(let message) = nextMessage(session.control) else { return ("", nil) }
         return (message, wait(for: session.pidfd, milliseconds: 10_000))
     }

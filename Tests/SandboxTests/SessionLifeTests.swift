@@ -83,7 +83,7 @@ import Testing
         let streams = Streams()
         let session = try Enclosure.launch(
             EnclosureRun("true").specification(in: folder.path).encoded(), network: EnclosureRun.network,
-            cgroup: nil, stdio: streams.inner, program: EnclosureRun.program())
+            cgroup: nil, bounds: EnclosureRun.bounds, stdio: streams.inner, program: EnclosureRun.program())
         #expect(nextMessage(session.control) == .text("ready"))
         #expect(shutdown(session.control.number, Int32(SHUT_RDWR)) == 0)
         #expect(wait(for: session.pidfd, milliseconds: 10_000) == EnclosureExit.code(137))
@@ -126,6 +126,7 @@ import Testing
     private func beginAndAbandon(_ run: EnclosureRun, in folder: Folder, _ streams: Streams) throws -> Descriptor {
         let session = try Enclosure.launch(
             run.specification(in: folder.path).encoded(), network: EnclosureRun.network, cgroup: nil,
+            bounds: EnclosureRun.bounds,
             stdio: streams.inner, program: EnclosureRun.program())
         streams.closeInner()
         #expect(nextMessage(session.control) == .text("ready"))

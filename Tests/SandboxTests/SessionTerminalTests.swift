@@ -97,6 +97,7 @@ private final class Talk: @unchecked Sendable {
         description.terminal = TerminalSize(rows: 24, columns: 80)
         let process = try Enclosure.start(
             description.specification(in: folder.path), network: EnclosureRun.network, cgroup: nil,
+            bounds: EnclosureRun.bounds,
             stdio: [ends[1], ends[1], ends[1]], program: EnclosureRun.program())
         close(ends[1])
         var outcome = EnclosureRun.Outcome(output: "", reports: [])

@@ -99,6 +99,13 @@ as_user() {
         setpriv --reuid $user --regid $user --clear-groups "$@"
 }
 
+# In MB, what all sessions of node-a may have together; 0 where this kernel cannot bound it.
+sessions_memory() {
+    local bytes
+    bytes=$(cat "$(cgroups)/postern/$(node_device node-a)/memory.max" 2>/dev/null) || bytes=0
+    echo $((bytes >> 20))
+}
+
 # hostile NAME OPTION...: escape.py as the command of a session, whose lines are ours.
 hostile() {
     local name=$1
@@ -110,7 +117,8 @@ hostile() {
         --arg daemon "$(node_socket node-a)" --arg other "${address_of[$two]}" --argjson pid "${process_of[$two]}" \
         --arg a "$(mesh_address node-a)" --arg b "$address_b" --arg coordinator "$(underlay_address coordinator)" \
         --arg lan_a "$(underlay_address node-a)" --arg lan_b "$(underlay_address node-b)" \
-        '. + {secret: $secret, outside: $outside, state: $state, daemon: $daemon, other_address: $other, other_session: $pid,
+        --argjson memory "$(sessions_memory)" \
+        '. + {memory: $memory, secret: $secret, outside: $outside, state: $state, daemon: $daemon, other_address: $other, other_session: $pid,
               address_a: $a, address_b: $b, coordinator: $coordinator, lan_a: $lan_a, lan_b: $lan_b}' >"$work/agent/world.json"
     echo 'handed in' >"$work/handed"
     chown $user:$user "$work/handed"
@@ -132,7 +140,7 @@ hostile() {
     fact "$name: no file of the working directory belongs to root" test -z "$(find "$work/agent" -newer "$work/before" -uid 0 ! -name escape.py ! -name world.json)"
 }
 ended_after_all() {
-    [[ "$1" -le 1 && $(grep -c '^\(not \)\?ok - ' "$work/hostile.out") -gt 90 ]] || { tail -n 3 "$work/hostile.err" | sed 's/^/# /'; return 1; }
+    [[ "$1" -le 1 && $(grep -c '^\(not \)\?ok - ' "$work/hostile.out") -gt 90 ]] || { { echo "exit code $1, its last words:"; tail -n 3 "$work/hostile.out" "$work/hostile.err"; } | sed 's/^/# /'; return 1; }
 }
 
 # ---- ordinary programs -------------------------------------------------------------------------------------------------
@@ -180,7 +188,7 @@ start_session two sleep 900
 two=$session
 
 postern agent create one --owner test --node node-a --uid $user >/dev/null
-user_launches() { (cd "$work/agent" && as_user "$bin/postern" run --agent one -- true) 2>/dev/null; }
+user_launches() { (cd "$work/agent" && as_user "$bin/postern" run --agent one -- true) >"$work/launch.out" 2>&1; }
 fact "a user whom the definition names launches the agent" wait_until 10 user_launches
 echo "# a hostile command, as an ordinary user"
 hostile "uid $user"
