@@ -55,6 +55,8 @@ package struct RunRequest: Codable, Equatable, Sendable {
     package let user: UInt32?
     /// Whether the command is root by name, in a user namespace of its own.
     package let asRoot: Bool
+    /// What the session has for itself beyond what every session has.
+    package let isolation: SessionIsolation?
     /// How large the caller's terminal is, where the command is to have one; standard input is then a socket, over
     /// which the outer end of the session's terminal comes back.
     package let terminal: TerminalSize?
@@ -63,12 +65,18 @@ package struct RunRequest: Codable, Equatable, Sendable {
 
     package init(
         agent: AgentName, command: [String], environment: [String: String], directory: String, user: UInt32?,
-        asRoot: Bool = false, terminal: TerminalSize? = nil, kill: Bool = true
+        asRoot: Bool = false, isolation: SessionIsolation? = nil, terminal: TerminalSize? = nil, kill: Bool = true
     ) {
         (self.agent, self.command, self.environment) = (agent, command, environment)
         (self.directory, self.user, self.asRoot, self.terminal) = (directory, user, asRoot, terminal)
-        self.kill = kill
+        (self.isolation, self.kill) = (isolation, kill)
     }
+}
+
+/// How far a session is kept from its owner, where the usual is not enough.
+package enum SessionIsolation: String, Codable, CaseIterable, Sendable {
+    /// A uid of its own, which nobody else on the machine has.
+    case uid
 }
 
 /// What the node answers.

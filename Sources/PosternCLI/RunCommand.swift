@@ -1,5 +1,5 @@
 import ArgumentParser
-import CoordinationAPI
+package import CoordinationAPI
 import Foundation
 import Glibc
 import Mesh
@@ -41,6 +41,12 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Run the command as uid 0 of a user namespace in which nobody else is: root by name, without rights.")
     var asRoot = false
 
+    @Option(
+        help: ArgumentHelp(
+            "With `uid` the command runs as a user that nobody else on the machine is. What it makes in the working "
+                + "directory belongs to its owner all the same.", valueName: "uid"))
+    var isolate: SessionIsolation?
+
     @Flag(
         inversion: .prefixedNo,
         help: ArgumentHelp(
@@ -64,7 +70,7 @@ struct RunCommand: AsyncParsableCommand {
         let request = RunRequest(
             agent: agent, command: command, environment: ProcessInfo.processInfo.environment,
             directory: FileManager.default.currentDirectoryPath, user: try user.map(Self.userID), asRoot: asRoot,
-            terminal: relay.terminal, kill: kill ?? (relay.terminal == nil))
+            isolation: isolate, terminal: relay.terminal, kill: kill ?? (relay.terminal == nil))
         if let warning = LaterRun.warning(in: request.directory) { Terminal.current.complain(warning) }
         let signals = try SignalQueue()
         var conversation = try RunConversation(path: socket.path, relay: relay)
@@ -77,3 +83,5 @@ struct RunCommand: AsyncParsableCommand {
         return unsafe entry.pointee.pw_uid
     }
 }
+
+extension SessionIsolation: ExpressibleByArgument {}

@@ -217,8 +217,7 @@ extension Node {
     private func prepare(
         _ agent: AgentName, owner: UInt32, _ audience: Audience
     ) throws -> LiveSession {
-        var generator = SystemRandomNumberGenerator()
-        let id = SessionID.random(using: &generator)
+        let id = SessionID.random(beside: sessions.keys)
         guard let device = DeviceName("pt" + id.rawValue.prefix(12)) else {
             preconditionFailure("fourteen letters and digits are a device name")
         }
@@ -329,6 +328,7 @@ extension Node {
             timeToLive: left, readOnlyPaths: identity.provisions.paths.sorted(),
             hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"],
             devices: identity.provisions.devices.sorted(), asRoot: request.asRoot,
+            ownUID: request.isolation == .uid ? session.local.id.ownUID : nil,
             userNamespaces: identity.provisions.userNamespaces, terminal: request.terminal,
             outlivesLease: session.outlives)
     }

@@ -18,9 +18,12 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
     package let environment: [String: String]
     package let workingDirectory: String
     package let hosts: [HostsEntry]
-    /// Whom the command is outside; and inside too, unless `asRoot`.
+    /// Whose the working directory is.
     package let uid: UInt32
     package let gid: UInt32
+    /// A uid, and gid, of the session's own, as which its processes run; the working directory shows the owner's files
+    /// as theirs, and makes theirs the owner's. Without one they are `uid` and `gid` themselves.
+    package let ownUID: UInt32?
     /// Whether the command is uid 0 of a user namespace that holds nobody but this uid: root by name, without rights.
     package let asRoot: Bool
     /// Whether the command may make user namespaces, as browsers do for their own enclosures.
@@ -44,7 +47,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         session: SessionID, command: [String], environment: [String: String], workingDirectory: String,
         hosts: [HostsEntry], uid: UInt32, gid: UInt32, hostName: String, timeToLive: Duration,
         readOnlyPaths: [String] = [], hiddenPaths: [String] = ["/var/lib/postern"], devices: [String] = [],
-        asRoot: Bool = false,
+        asRoot: Bool = false, ownUID: UInt32? = nil,
         userNamespaces: Bool = false, terminal: TerminalSize? = nil, outlivesLease: Bool = false
     ) throws(SandboxError) {
         self.session = session
@@ -52,7 +55,7 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
         self.environment = environment
         self.workingDirectory = workingDirectory
         self.hosts = hosts
-        (self.uid, self.gid) = (uid, gid)
+        (self.uid, self.gid, self.ownUID) = (uid, gid, ownUID)
         self.hostName = hostName
         (self.timeToLive, self.outlivesLease) = (timeToLive, outlivesLease)
         (self.readOnlyPaths, self.hiddenPaths, self.devices) = (readOnlyPaths, hiddenPaths, devices)
@@ -62,6 +65,10 @@ package struct EnclosureSpecification: Codable, Equatable, Sendable {
 }
 
 extension EnclosureSpecification {
+    /// Whom the command is outside; and inside too, unless `asRoot`.
+    var processUID: UInt32 { ownUID ?? uid }
+    var processGID: UInt32 { ownUID ?? gid }
+
     /// More than any command line that Linux takes with its environment in ordinary use.
     package static let maximumLength = 256 << 10
     /// The home inside: a fresh tmpfs.
@@ -111,6 +118,9 @@ extension EnclosureSpecification {
         }
         guard gid != 0, gid != .max else {
             throw SandboxError(.identity, "an agent may not run with root's group: give a gid other than 0")
+        }
+        guard ownUID != 0, ownUID != .max, ownUID != uid else {
+            throw SandboxError(.identity, "a session's own uid is neither root's nor its owner's")
         }
         guard (1...63).contains(hostName.utf8.count), hostName.utf8.allSatisfy(Self.isNameByte) else {
             throw SandboxError(.specification, "`\(hostName.prefix(80))` is not a host name of at most 63 bytes")

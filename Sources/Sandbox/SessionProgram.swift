@@ -83,7 +83,7 @@ package struct SessionProgram {
         try kernel(unsafe pt_set_host_name(name, name.utf8.count), .spawn, "cannot name the session's host `\(name)`")
         directory = try SessionRoot(specification).build()
         if let size = specification.terminal {
-            try SessionTerminal.replaceStreams(size: size, uid: specification.uid, gid: specification.gid)
+            try SessionTerminal.replaceStreams(size: size, uid: specification.processUID, gid: specification.processGID)
         }
         try kernel(pt_seal_process(), .identity, "cannot seal the session's first process")
     }
@@ -212,7 +212,7 @@ extension SessionProgram {
             path: path, arguments: specification.command, environment: specification.environment,
             directory: directory, descriptors: [0, 1, 2], takesTerminal: specification.terminal != nil,
             confinement: Program.Confinement(
-                uid: specification.uid, gid: specification.gid, asRoot: specification.asRoot,
+                uid: specification.processUID, gid: specification.processGID, asRoot: specification.asRoot,
                 userNamespaces: specification.userNamespaces, files: files.number))
         do {
             let (pid, pidfd) = try program.start()

@@ -30,6 +30,7 @@ struct SessionRoot {
     /// Replaces the whole file system of this process; returns the working directory's canonical path.
     func build() throws(SandboxError) -> String {
         let directory = try openWorkingDirectory()
+        let owners = try makeOwners()
         try kernel(pt_mounts_private(), .mounts, "cannot make the session's mounts its own")
         try fresh("tmpfs", "", Self.plain, "mode=0755,size=4m")
         try bindSystem()
@@ -39,8 +40,8 @@ struct SessionRoot {
         try layOverEtc()
         try bindReadOnlyPaths(around: directory.path)
         try makeDirectory(directory.path)
-        try bind(directory.place, directory.path, Self.plain)
-        try bindReadOnlyPaths(within: directory.path)
+        try bind(directory.place, directory.path, Self.plain, owners: owners)
+        try bindReadOnlyPaths(within: directory.path, owners: owners)
         try enter()
         return directory.path
     }
@@ -63,6 +64,13 @@ struct SessionRoot {
             throw SandboxError(.directory, "`\(path)` cannot be an agent's working directory: \(refusal)")
         }
         return WorkingDirectory(place: place, path: path)
+    }
+
+    /// How the working directory shows its owner; none where the processes are the owner's.
+    private func makeOwners() throws(SandboxError) -> Descriptor {
+        guard let shown = specification.ownUID else { return Descriptor(owning: -1) }
+        let number = pt_owners(specification.uid, shown, specification.gid, shown)
+        return Descriptor(owning: try kernel(number, .directory, "cannot map the owner of the working directory"))
     }
 
     /// The home of the agent's user, as the machine has it; a user without an entry has none.
@@ -90,7 +98,7 @@ struct SessionRoot {
         for path in ["/home", "/mnt", "/opt", "/proc", "/root", "/srv", "/var"] { try makeDirectory(path) }
         try fresh("tmpfs", "/run", Self.inert, "mode=0755,size=4m")
         try fresh("tmpfs", "/tmp", Self.plain, "mode=1777,\(Self.share)")
-        let owner = "mode=0700,uid=\(specification.uid),gid=\(specification.gid),\(Self.share)"
+        let owner = "mode=0700,uid=\(specification.processUID),gid=\(specification.processGID),\(Self.share)"
         try fresh("tmpfs", EnclosureSpecification.home, Self.plain, owner)
     }
 
@@ -143,8 +151,18 @@ struct SessionRoot {
 
     private func layOverEtc() throws(SandboxError) {
         try layOver("/etc/hosts", HostsFile.text(specification))
+        if let uid = specification.ownUID {
+            try nameOwn("/etc/passwd", "agent:x:\(uid):\(uid)::\(EnclosureSpecification.home):/bin/sh\n")
+            try nameOwn("/etc/group", "agent:x:\(uid):\n")
+        }
         guard FileKind("/etc/resolv.conf") != nil else { return }
         try layOver("/etc/resolv.conf", "# The names of the mesh are in /etc/hosts.\n")
+    }
+
+    /// Many programs do not go on as a uid that has no name.
+    private func nameOwn(_ table: String, _ line: String) throws(SandboxError) {
+        guard let others = try? String(contentsOfFile: table, encoding: .utf8) else { return }
+        try layOver(table, line + others)
     }
 
     /// The text is a file on the new root for as long as it takes to mount it over the target, and then has no name.
@@ -181,7 +199,9 @@ struct SessionRoot {
     ///
     /// Each directory on the way is a mount of its own: such a one cannot be renamed, and so the agent puts nothing
     /// of its own where the path leads.
-    private func bindReadOnlyPaths(within directory: String) throws(SandboxError) {
+    private func bindReadOnlyPaths(
+        within directory: String, owners: borrowing Descriptor
+    ) throws(SandboxError) {
         var shown: [String] = []
         var held: Set<String> = []
         for path in specification.readOnlyPaths.sorted() where Exposure.contains(directory, path) {
@@ -189,7 +209,7 @@ struct SessionRoot {
             guard !shown.contains(where: { Exposure.contains($0, path) }) else { continue }
             shown.append(path)
             for step in Self.steps(from: directory, to: path) where held.insert(step).inserted {
-                try bind(open(step, withLinks: false), step, Self.plain)
+                try bind(open(step, withLinks: false), step, Self.plain, owners: owners)
             }
             try bind(place, path, Self.readOnly)
         }
@@ -238,6 +258,19 @@ extension SessionRoot {
 
     private func bind(_ place: borrowing Descriptor, _ target: String, _ flags: UInt32) throws(SandboxError) {
         try kernel(unsafe pt_bind(place.number, Self.stage + target, flags), .mounts, "cannot mount on `\(target)`")
+    }
+
+    private func bind(
+        _ place: borrowing Descriptor, _ target: String, _ flags: UInt32, owners: borrowing Descriptor
+    ) throws(SandboxError) {
+        let result = unsafe pt_bind_owned(place.number, Self.stage + target, flags, owners.number)
+        guard result != -EINVAL || owners.number < 0 else {
+            throw SandboxError(
+                .directory,
+                "`\(target)` cannot be shown to a uid of the session's own: its file system, or one mounted below it, "
+                    + "does not map owners")
+        }
+        try kernel(result, .mounts, "cannot mount on `\(target)`")
     }
 
     private func fresh(_ type: String, _ target: String, _ flags: UInt32, _ options: String) throws(SandboxError) {

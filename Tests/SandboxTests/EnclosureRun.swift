@@ -14,6 +14,7 @@ struct EnclosureRun {
     var environment = EnvironmentFilter.allowed([:])
     var uid = Self.uid
     var asRoot = false
+    var ownUID: UInt32?
     var userNamespaces = false
     var terminal: TerminalSize?
     /// In place of the command's standard input.
@@ -67,7 +68,7 @@ struct EnclosureRun {
             session: SessionID(unchecked: String(repeating: "a", count: 32)), command: command,
             environment: environment, workingDirectory: directory, hosts: hosts, uid: uid, gid: Self.uid,
             hostName: "tester", timeToLive: timeToLive, readOnlyPaths: readOnlyPaths, devices: devices, asRoot: asRoot,
-            userNamespaces: userNamespaces, terminal: terminal)
+            ownUID: ownUID, userNamespaces: userNamespaces, terminal: terminal)
     }
 }
 

@@ -275,6 +275,20 @@ for family, kind in ((17, 3), (16, 3), (40, 1)):
     try: socket.socket(family, kind, 12 if family == 16 else 0)
     except OSError: continue
     raise SystemExit(f\"open {family}\")"; unshare --user --map-root-user --mount --propagation unchanged mount -t tmpfs x /tmp 2>/dev/null || echo held'
+echo "# a uid of its own"
+alone() {
+    run_code=0
+    as_agent "$bin/postern" run --agent one --user nobody --isolate uid -- bash -ec "$1" >"$work/run.out" 2>"$work/run.err" || run_code=$?
+}
+alone 'id -u; [ "$(id -un)" = agent ]; git init --quiet alone; cd alone; git config user.email a@b; git config user.name a
+    echo x >f; git add f; git commit --quiet -m x; /usr/bin/python3 -m venv venv; venv/bin/python -c "print(1)"; echo works'
+fact "ordinary programs work as a user that nobody else is" prints_last works
+fact "that user is none that the machine knows" not getent passwd "$(head -n 1 "$work/run.out")"
+fact "what it made is its owner's" test "$(stat -c %U "$work/agent/alone/f" "$work/agent/alone/.git/HEAD" | sort -u)" = nobody
+alone 'id -u'
+first=$(tail -n 1 "$work/run.out")
+alone 'id -u'
+fact "no two sessions have the same" test "$first" -ne "$(tail -n 1 "$work/run.out")"
 echo 'x:' >"$work/agent/Makefile"
 run_agent one true
 fact "what its owner may run later is named" grep -q 'may change what you run later.*`Makefile`' "$work/run.err"

@@ -21,6 +21,14 @@ int pt_open_place_as(const char *path, uint32_t uid, uint32_t gid);
  * A target that is a symbolic link is covered, not followed. */
 int pt_bind(int source_fd, const char *target, uint32_t flags);
 
+/* The same, with owners as the user namespace at owners_fd maps them; below it no file system may lack that (EINVAL). */
+int pt_bind_owned(int source_fd, const char *target, uint32_t flags, int owners_fd);
+
+/* A user namespace for pt_bind_owned: what belongs to uid and gid on the disk appears as shown_uid's and shown_gid's.
+ * Of a process with one thread and the rights of root; wants /proc. Returns its descriptor.
+ */
+int pt_owners(uint32_t uid, uint32_t shown_uid, uint32_t gid, uint32_t shown_gid);
+
 /* A new filesystem of the type ("tmpfs", "proc", "devpts"). */
 int pt_mount_new(const char *type, const char *target, uint32_t flags, const char *options);
 
