@@ -13,6 +13,8 @@
 #define PT_BPF_OBJ_GET_INFO_BY_FD 15
 #define PT_BPF_PROG_QUERY 16
 #define PT_BPF_LINK_CREATE 28
+#define PT_BPF_LINK_GET_FD_BY_ID 30
+#define PT_BPF_LINK_DETACH 34
 #define PT_BPF_F_BEFORE (1u << 3)
 #define PT_LINK_NETFILTER 10
 #define PT_LINK_TCX 11
@@ -60,7 +62,10 @@ union attributes {
 	} info;
 	struct {
 		uint32_t id;
-	} program_by_id;
+	} by_id;
+	struct {
+		uint32_t link;
+	} link_detach;
 	struct {
 		uint32_t type;
 		uint32_t count;
@@ -178,7 +183,7 @@ int pt_bpf_netfilter_stands(int netns, const struct pt_bpf_link *info)
 	int program, link;
 
 	memset(&attributes, 0, sizeof(attributes));
-	attributes.program_by_id.id = info->program;
+	attributes.by_id.id = info->program;
 	program = bpf(PT_BPF_PROG_GET_FD_BY_ID, &attributes);
 	if (program < 0)
 		return program;
@@ -190,22 +195,93 @@ int pt_bpf_netfilter_stands(int netns, const struct pt_bpf_link *info)
 	return 0;
 }
 
-int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program)
-{
-	uint32_t programs[PT_CHAIN_MAX] = { 0 };
-	union attributes attributes;
-	int result;
+struct chain {
+	uint32_t programs[PT_CHAIN_MAX];
+	uint32_t links[PT_CHAIN_MAX]; /* 0 where it is not a link that keeps the program there */
+};
 
+static int query_tcx(int netns, int ifindex, int attach_type, struct chain *chain)
+{
+	union attributes attributes;
+
+	memset(chain, 0, sizeof(*chain));
 	memset(&attributes, 0, sizeof(attributes));
 	attributes.query.target = ifindex;
 	attributes.query.attach_type = attach_type;
-	attributes.query.programs = (uintptr_t)programs;
+	attributes.query.programs = (uintptr_t)chain->programs;
+	attributes.query.links = (uintptr_t)chain->links;
 	attributes.query.count = PT_CHAIN_MAX;
-	result = bpf_in(netns, PT_BPF_PROG_QUERY, &attributes);
+	return bpf_in(netns, PT_BPF_PROG_QUERY, &attributes);
+}
+
+int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program)
+{
+	struct chain chain;
+	int result = query_tcx(netns, ifindex, attach_type, &chain);
+
 	if (result < 0)
 		return result;
-	*program = programs[0];
+	*program = chain.programs[0];
 	return 0;
+}
+
+static int by_id(int command, uint32_t id)
+{
+	union attributes attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.by_id.id = id;
+	return bpf(command, &attributes);
+}
+
+/* 1 or 0; a program that has gone since has no name. */
+static int has_name(uint32_t program, const char *name)
+{
+	/* struct bpf_prog_info: the name is at byte 64, and ends with a zero. */
+	char bytes[128] = { 0 };
+	union attributes attributes;
+	int fd = by_id(PT_BPF_PROG_GET_FD_BY_ID, program);
+	int result;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.info.fd = fd;
+	attributes.info.length = sizeof(bytes);
+	attributes.info.info = (uintptr_t)bytes;
+	result = bpf(PT_BPF_OBJ_GET_INFO_BY_FD, &attributes);
+	close(fd);
+	return result < 0 ? result : strncmp(bytes + 64, name, 16) == 0;
+}
+
+static int detach_link(uint32_t id)
+{
+	union attributes attributes;
+	int link = by_id(PT_BPF_LINK_GET_FD_BY_ID, id);
+	int result;
+
+	if (link < 0)
+		return link == -ENOENT ? 0 : link;
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.link_detach.link = link;
+	result = bpf(PT_BPF_LINK_DETACH, &attributes);
+	close(link);
+	return result;
+}
+
+int pt_bpf_detach_tcx(int netns, int ifindex, int attach_type, const char *name, uint32_t kept)
+{
+	struct chain chain;
+	int result = query_tcx(netns, ifindex, attach_type, &chain);
+
+	for (int i = 0; result >= 0 && i < PT_CHAIN_MAX && chain.programs[i]; i++) {
+		if (!chain.links[i] || chain.links[i] == kept)
+			continue;
+		result = has_name(chain.programs[i], name);
+		if (result == 1)
+			result = detach_link(chain.links[i]);
+	}
+	return result < 0 ? result : 0;
 }
 
 /* Every namespace has lo, and its chain is empty or not; a kernel without TCX does not know the question. */

@@ -16,7 +16,7 @@ union control {
 	struct cmsghdr alignment;
 };
 
-long pt_unix_send(int fd, const void *data, size_t length, const int *descriptors, size_t count)
+static long send_message(int fd, const void *data, size_t length, const int *descriptors, size_t count, int flags)
 {
 	union control control = { 0 };
 	struct iovec vector = { .iov_base = (void *)data, .iov_len = length };
@@ -35,9 +35,14 @@ long pt_unix_send(int fd, const void *data, size_t length, const int *descriptor
 		memcpy(CMSG_DATA(header), descriptors, sizeof(int) * count);
 	}
 	do
-		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL | flags);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : sent;
+}
+
+long pt_unix_send(int fd, const void *data, size_t length, const int *descriptors, size_t count)
+{
+	return send_message(fd, data, length, descriptors, count, 0);
 }
 
 /* Takes up to wanted descriptors out of the message and closes all others; returns how many there were. */
@@ -62,7 +67,8 @@ static size_t take_descriptors(struct msghdr *message, int *descriptors, size_t 
 	return seen;
 }
 
-long pt_unix_receive(int fd, void *data, size_t length, int *descriptors, size_t wanted, size_t *count)
+static long receive_message(int fd, void *data, size_t length, int *descriptors, size_t wanted, size_t *count,
+			    int flags)
 {
 	union control control;
 	struct iovec vector = { .iov_base = data, .iov_len = length };
@@ -75,7 +81,7 @@ long pt_unix_receive(int fd, void *data, size_t length, int *descriptors, size_t
 	if (wanted > PT_MAX_DESCRIPTORS)
 		return -EINVAL;
 	do
-		received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+		received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | flags);
 	while (received < 0 && errno == EINTR);
 	if (received < 0)
 		return -errno;
@@ -86,6 +92,11 @@ long pt_unix_receive(int fd, void *data, size_t length, int *descriptors, size_t
 		close(descriptors[i]);
 	*count = 0;
 	return -EMSGSIZE;
+}
+
+long pt_unix_receive(int fd, void *data, size_t length, int *descriptors, size_t wanted, size_t *count)
+{
+	return receive_message(fd, data, length, descriptors, wanted, count, 0);
 }
 
 int pt_unix_peer(int fd, struct pt_peer *peer)
@@ -148,19 +159,12 @@ int pt_unix_pair(int fds[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
 }
 
-long pt_packet_send(int fd, const void *data, size_t length)
+long pt_packet_send(int fd, const void *data, size_t length, const int *descriptors, size_t count)
 {
-	ssize_t sent = send(fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	return sent < 0 ? -errno : sent;
+	return send_message(fd, data, length, descriptors, count, MSG_DONTWAIT);
 }
 
-long pt_packet_receive(int fd, void *data, size_t length)
+long pt_packet_receive(int fd, void *data, size_t length, int *descriptors, size_t wanted, size_t *count)
 {
-	/* With MSG_TRUNC the result is the packet's own length. */
-	ssize_t received = recv(fd, data, length, MSG_DONTWAIT | MSG_TRUNC);
-
-	if (received < 0)
-		return -errno;
-	return (size_t)received > length ? -EMSGSIZE : received;
+	return receive_message(fd, data, length, descriptors, wanted, count, MSG_DONTWAIT);
 }

@@ -14,6 +14,8 @@ package enum Classifier {
     private enum Direction: String, CaseIterable {
         case ingress, egress
 
+        /// As the kernel shows it.
+        var program: String { "postern_\(rawValue)" }
         var attachType: Int32 { Int32(self == .ingress ? PT_TCX_INGRESS : PT_TCX_EGRESS) }
         var filter: pt_tc_direction { self == .ingress ? PT_TC_INGRESS : PT_TC_EGRESS }
     }
@@ -36,18 +38,42 @@ package enum Classifier {
         let link = try LinkHeader.of(interface: interface, netns: netns, operation)
         let object = try load(identity, behind: link, tables: tables)
         for direction in Direction.allCases {
-            let program = try object.descriptor(of: direction.rawValue)
+            let program = try object.descriptor(of: direction.program)
             switch attachment {
             case .tcx:
                 let result = pt_bpf_link_tcx(netns ?? -1, program, Int32(interface), direction.attachType)
                 let link = Descriptor(owning: try DatapathError.check(result, operation))
                 try pins.replace(direction.rawValue, with: link)
+                try detachOthers(than: link, direction, interface: interface, netns: netns, operation)
             case .clsact:
                 let result = pt_tc_attach(netns ?? -1, Int32(interface), direction.filter, program)
                 try DatapathError.check(result, operation)
-                try pins.replace(direction.rawValue, with: try object.program(direction.rawValue))
+                try pins.replace(direction.rawValue, with: try object.program(direction.program))
             }
         }
+    }
+
+    /// A session may hold the links of an earlier classifier, whose pins are gone and whose tables nobody renews.
+    private static func detachOthers(
+        than link: borrowing Descriptor, _ direction: Direction, interface: UInt32, netns: Int32?, _ operation: String
+    ) throws(DatapathError) {
+        var own = pt_bpf_link()
+        try DatapathError.check(unsafe pt_bpf_link_info(link.raw, &own), operation)
+        let result = unsafe pt_bpf_detach_tcx(
+            netns ?? -1, Int32(interface), direction.attachType, direction.program, own.id)
+        try DatapathError.check(result, operation)
+    }
+
+    /// Lends the links of a device's classifier, for whoever keeps it attached by holding them; none where they are filters.
+    package static func withLinks<Failure: Error>(
+        pins path: String, by attachment: Attachment = attachment, _ body: ([Int32]) throws(Failure) -> Void
+    ) throws {
+        guard attachment == .tcx else { return try body([]) }
+        let pins = PinDirectory(existing: path)
+        guard let ingress = try pins.open(Direction.ingress.rawValue),
+            let egress = try pins.open(Direction.egress.rawValue)
+        else { throw DatapathError("hold the classifier", because: "it is not attached") }
+        try body([ingress.raw, egress.raw])
     }
 
     /// Throws unless our programs are the first in both chains of this device.

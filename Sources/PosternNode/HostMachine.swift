@@ -23,6 +23,8 @@ struct HostMachine: ~Copyable {
     private var heard: [DeviceName: [WireGuardPublicKey: Endpoint]] = [:]
     /// Devices that were made, and have not been up since.
     private var fresh: Set<DeviceName> = []
+    /// Devices that were given a classifier, until somebody has asked for them.
+    var attached: Set<DeviceName> = []
 
     /// What an Ethernet frame holds, less what WireGuard adds over IPv6: headers of 40, 8 and 32 bytes.
     var mtu = Underlay.usualMTU
@@ -227,13 +229,19 @@ extension HostMachine: Machine {
         try backend.create(name, mtu: mtu)
     }
 
-    private func attach(_ name: DeviceName, _ identity: DeviceIdentity) throws {
+    private mutating func attach(_ name: DeviceName, _ identity: DeviceIdentity) throws {
         let (interface, place) = try whereabouts(of: name)
         try unmark(classifierMark(of: name))
         try Classifier.attach(
             interface: interface, netns: place?.namespace.descriptor, identity: identity, tables: tables,
             pins: pins.classifier(of: name))
         try mark(classifierMark(of: name), text(of: identity))
+        attached.insert(name)
+    }
+
+    /// Lends what keeps the classifier attached to a device.
+    func withClassifier(of name: DeviceName, _ body: ([Int32]) throws -> Void) throws {
+        try Classifier.withLinks(pins: pins.classifier(of: name), body)
     }
 
     private func hook(_ name: DeviceName, _ identity: DeviceIdentity) throws {

@@ -172,6 +172,7 @@ extension Node {
         for problem in found where !problems.contains(problem) { log.error("\(problem.text)") }
         problems = found
         for text in reconciler.takeFreshDrift() { log.error("\(text)") }
+        renewHolds(of: reconciler.takeAttached())
         reconciledVersion = map?.version ?? 0
         applied.yield()
     }

@@ -76,6 +76,17 @@ package struct Reconciler: ~Copyable {
         return execution.problems
     }
 
+    /// The devices to which the classifier was attached since the last time that this was asked.
+    package mutating func takeAttached() -> Set<DeviceName> {
+        defer { machine.attached = [] }
+        return machine.attached
+    }
+
+    /// Lends the descriptors that keep the classifier attached to a device.
+    package func withClassifier(of name: DeviceName, _ body: ([Int32]) throws -> Void) throws {
+        try machine.withClassifier(of: name, body)
+    }
+
     /// What was found since the last time that this was asked.
     package mutating func takeFreshDrift() -> [String] {
         defer { freshDrift = [] }

@@ -333,6 +333,22 @@ extension Node {
             outlivesLease: session.outlives)
     }
 
+    /// Whatever becomes of this daemon and of the file system with its pins, the session's packets are judged for as
+    /// long as it lives.
+    private func holdClassifier(of device: DeviceName, in process: EnclosureProcess) throws {
+        try reconciler.withClassifier(of: device) { try process.send(.hold, with: $0) }
+    }
+
+    /// Where another classifier has come in the place of the one that a session holds.
+    func renewHolds(of devices: Set<DeviceName>) {
+        for session in sessions.values where devices.contains(session.local.device) {
+            guard let process = session.process else { continue }
+            do { try holdClassifier(of: session.local.device, in: process) } catch {
+                log.error("session \(session.local.id) does not hold its classifier: \(error)")
+            }
+        }
+    }
+
     private func follow(
         _ process: EnclosureProcess, _ session: LiveSession, _ connection: LocalConnection
     ) async throws -> Int32 {
@@ -358,7 +374,9 @@ extension Node {
         var outcome: Int32?
         for await event in process.events {
             switch event {
-            case .report(.ready): try process.send(.go)
+            case .report(.ready):
+                try holdClassifier(of: session.device, in: process)
+                try process.send(.go)
             case .report(.started):
                 record(.sessionStarted, session)
                 audience.send(.started(session.id))

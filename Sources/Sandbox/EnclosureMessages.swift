@@ -8,6 +8,7 @@ import Mesh
 //        --- go ------------------------>
 //        <-- started PID ---------------- PID in the session's own pid namespace
 //        --- signal N | lease MS | end ->
+//        --- hold ----------------------> comes with descriptors, before `go` or after
 //        <-- exited code N | signal N --- or `expired`; before that `lapsed`, where the command outlives its lease
 //        <-- failed STEP: SENTENCE ------ in place of any of the above, and the last message
 
@@ -18,6 +19,8 @@ package enum EnclosureCommand: Equatable, Sendable {
     case signal(Int32)
     /// The session lives this long from now on.
     case lease(Duration)
+    /// Keeps the descriptors that come along open until the session ends or others come, and does nothing with them.
+    case hold
     case end
 }
 
@@ -51,6 +54,8 @@ package enum EnclosureExit: Equatable, Sendable {
 
 extension EnclosureCommand {
     static let maximumLength = 1024
+    /// That come with `hold`.
+    package static let mostDescriptors = 2
 
     /// Signals that may be passed on: those of a terminal and of a polite stop.
     package static let forwarded: Set<Int32> = [1, 2, 3, 10, 12, 15, 18, 28]  // HUP INT QUIT USR1 USR2 TERM CONT WINCH
@@ -60,6 +65,7 @@ extension EnclosureCommand {
         case .go: "go"
         case .signal(let number): "signal \(number)"
         case .lease(let span): "lease \(span.milliseconds)"
+        case .hold: "hold"
         case .end: "end"
         }
     }
@@ -68,6 +74,7 @@ extension EnclosureCommand {
         let words = text.split(separator: " ", omittingEmptySubsequences: false)
         switch (words.first, words.count) {
         case ("go", 1): self = .go
+        case ("hold", 1): self = .hold
         case ("end", 1): self = .end
         case ("signal", 2):
             guard let number = Int32(words[1]), Self.forwarded.contains(number) else { return nil }

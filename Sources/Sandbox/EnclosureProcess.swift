@@ -68,10 +68,10 @@ package final class EnclosureProcess: Sendable {
         return UInt64(fields[20])
     }
 
-    /// Sends one command; throws when the session is gone.
-    package func send(_ command: EnclosureCommand) throws(SandboxError) {
+    /// Sends one command, `hold` with descriptors, which stay the caller's to close; throws when the session is gone.
+    package func send(_ command: EnclosureCommand, with held: [Int32] = []) throws(SandboxError) {
         try kernel(
-            descriptors.withControl { ControlSocket.send(command.text, to: $0) } ?? -ESRCH,
+            descriptors.withControl { ControlSocket.send(command.text, with: held, to: $0) } ?? -ESRCH,
             .control, "cannot tell the session `\(command.text)`")
     }
 

@@ -51,6 +51,7 @@ struct SessionLifecycle: Equatable {
         switch event {
         case .command(.go): .start
         case .command(.lease(let span)): .setDeadline(span)
+        case .command(.hold): .nothing
         case .command(.signal(let signal)), .signal(let signal): Self.finish(.signal(signal))
         case .command(.end), .controlClosed, .commandEnded: Self.finish(.signal(Self.kill))
         case .nonsense: .finish(.failed(SandboxError(.control, "the daemon sent an unknown message")), status: 125)
@@ -61,7 +62,7 @@ struct SessionLifecycle: Equatable {
     /// The command runs whatever becomes of the daemon, until its own end or its deadline.
     private func whileRunning(_ event: Event) -> Action {
         switch event {
-        case .command(.go), .nonsense: .nothing
+        case .command(.go), .command(.hold), .nonsense: .nothing
         case .command(.lease(let span)): .setDeadline(span)
         case .command(.signal(let signal)), .signal(let signal): .forward(signal)
         case .command(.end): Self.finish(.signal(Self.kill))

@@ -22,6 +22,9 @@ package struct SessionProgram {
     private let listener: Int32?
     private let ending: Int32?
     private var control: Int32? = Self.controlDescriptor
+    /// What the daemon wants kept: while they are open, the programs at the session's device stay, whatever becomes of
+    /// their pins.
+    private var held: [Int32] = []
     private var lifecycle: SessionLifecycle
     private var commandID: Int32 = 0
 
@@ -114,7 +117,7 @@ extension SessionProgram {
         var events: [SessionLifecycle.Event] = []
         if waiting[0].revents != 0 { events += signalEvents() }
         if waiting[1].revents != 0 { events.append(.deadline) }
-        if waiting[2].revents != 0, let control { events += Self.controlEvents(control) }
+        if waiting[2].revents != 0, let control { events += controlEvents(control) }
         if waiting[3].revents != 0, let listener, lifecycle.state == .running, welcome(at: listener) {
             // That the one before has gone says nothing of the one that is there.
             events.removeAll { $0 == .controlClosed }
@@ -157,11 +160,17 @@ extension SessionProgram {
         return events
     }
 
-    private static func controlEvents(_ control: Int32) -> [SessionLifecycle.Event] {
-        switch ControlSocket.receive(from: control) {
-        case .text(let text): [EnclosureCommand(text).map { .command($0) } ?? .nonsense]
-        case .nothing: []
-        case .closed: [.controlClosed]
+    private mutating func controlEvents(_ control: Int32) -> [SessionLifecycle.Event] {
+        var came: [Int32] = []
+        switch ControlSocket.receive(from: control, with: &came, atMost: EnclosureCommand.mostDescriptors) {
+        case .text(let text):
+            let command = EnclosureCommand(text)
+            // Those before are let go only when these are here.
+            if command == .hold { swap(&held, &came) }
+            for descriptor in came { close(descriptor) }
+            return [command.map { .command($0) } ?? .nonsense]
+        case .nothing: return []
+        case .closed: return [.controlClosed]
         }
     }
 }

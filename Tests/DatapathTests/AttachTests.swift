@@ -90,13 +90,52 @@ extension Classifier.Attachment {
     }
 
     @Test(.enabled(if: Classifier.attachment == .tcx))
+    func `whoever holds the links keeps the classifier when its pins are gone, and not when another has come`() throws {
+        let (tunnel, mount) = (try Tunnel(), try PinMount())
+        let pins = mount.path + "/devices/mesh0"
+        let tables = try attach(to: tunnel, mount, Who.tables, .tcx)
+        var held: [Int32] = []
+        defer { for link in held { close(link) } }
+        try Classifier.withLinks(pins: pins) { (links: [Int32]) throws(DatapathError) in held = links.map { dup($0) } }
+        #expect(held.count == 2)
+        func programs() -> Set<UInt32> {
+            Set(
+                [Int32(PT_TCX_INGRESS), Int32(PT_TCX_EGRESS)].compactMap { type in
+                    var first: UInt32 = 0
+                    let result = unsafe pt_bpf_first_tcx(
+                        tunnel.namespace.descriptor, Int32(tunnel.interface), type, &first)
+                    return result == 0 && first != 0 ? first : nil
+                })
+        }
+        let before = programs()
+        try Classifier.detach(pins: pins)
+        #expect(before.count == 2 && programs() == before)
+        try tunnel.write(opening)
+        #expect(try eventually { try tables.counts(at: .nodeIngress)[.allowed]?.packets == 1 })
+        try Classifier.attach(
+            interface: tunnel.interface, netns: tunnel.namespace.descriptor, identity: Who.nodeDevice, tables: tables,
+            pins: pins)
+        let after = programs()
+        #expect(after.count == 2 && after.isDisjoint(with: before))
+        // The kernel keeps what is left of the links, which lead nowhere.
+        for link in held {
+            var information = pt_bpf_link()
+            #expect(unsafe pt_bpf_link_info(link, &information) == 0 && information.ifindex == 0)
+        }
+        try Classifier.detach(pins: pins)
+        #expect(programs().isEmpty)
+    }
+
+    @Test(.enabled(if: Classifier.attachment == .tcx))
     func `a program that stands before ours is noticed`() throws {
         let (tunnel, mount) = (try Tunnel(), try PinMount())
         let tables = try attach(to: tunnel, mount, Who.tables, .tcx)
         let (descriptor, index) = (tunnel.namespace.descriptor, tunnel.interface)
-        try Classifier.attach(
-            interface: index, netns: descriptor, identity: Who.nodeDevice, tables: tables, pins: mount.path + "/other",
-            by: .tcx)
+        let foreign = try Classifier.load(Who.nodeDevice, tables: tables)
+        let program = try foreign.descriptor(of: "postern_ingress")
+        let link = Descriptor(
+            owning: pt_bpf_link_tcx(descriptor, program, Int32(index), Int32(PT_TCX_INGRESS)))
+        try #require(link.raw >= 0)
         let error = #expect(throws: DatapathError.self) {
             try Classifier.verify(interface: index, netns: descriptor, pins: mount.path + "/devices/mesh0", by: .tcx)
         }
@@ -121,7 +160,7 @@ extension Classifier.Attachment {
         try Classifier.verify(interface: tunnel.interface, netns: netns, pins: pins, by: .clsact)
         // A program of its own, of the same kind.
         let foreign = try Classifier.load(Who.agentDevice, tables: tables)
-        try PinDirectory(mount.path + "/foreign").replace("program", with: try foreign.program("ingress"))
+        try PinDirectory(mount.path + "/foreign").replace("program", with: try foreign.program("postern_ingress"))
         let words = change.replacing("PIN", with: mount.path + "/foreign/program")
         try must("nsenter --net=/run/netns/\(tunnel.namespace.name) tc \(words)")
         let error = #expect(throws: DatapathError.self) {

@@ -95,7 +95,7 @@ struct World: ~Copyable {
         func descriptor(of device: DeviceIdentity, _ direction: Direction, _ tables: borrowing Tables) throws -> Int32 {
             let program = try loaded[device] ?? Loaded(Classifier.load(device, tables: tables))
             loaded[device] = program
-            return try program.object.descriptor(of: direction == .ingress ? "ingress" : "egress")
+            return try program.object.descriptor(of: direction == .ingress ? "postern_ingress" : "postern_egress")
         }
 
         /// What the devices asked, and expect answers to.

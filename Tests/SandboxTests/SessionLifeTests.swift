@@ -40,6 +40,29 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
     }
 
+    @Test func `what it is given to hold stays open until others come, or it ends, and is not the command's`()
+        async throws
+    {
+        let (first, second) = (Pipe(), Pipe())
+        var run = EnclosureRun(shell: "ls /proc/self/fd | wc -l; read line; exit 3")
+        run.during = { process, streams in
+            for pipe in [first, second] {
+                try process.send(.hold, with: [pipe.fileHandleForWriting.fileDescriptor])
+                try pipe.fileHandleForWriting.close()
+            }
+            // The end of what was let go comes while the session lives.
+            #expect(try first.fileHandleForReading.readToEnd() == nil)
+            var waiting = pollfd(fd: second.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+            #expect(unsafe poll(&waiting, 1, 0) == 0)
+            streams.write("\n")
+        }
+        let outcome = try await run.run()
+        #expect(outcome.end == .code(3))
+        // The three streams, and the directory that is read.
+        #expect(outcome.lines == ["4"])
+        #expect(try second.fileHandleForReading.readToEnd() == nil)
+    }
+
     @Test func `killing the first process ends all`() async throws {
         var run = EnclosureRun(shell: "sleep 1000 & echo up; wait")
         run.during = { process, streams in

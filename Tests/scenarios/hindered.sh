@@ -28,6 +28,12 @@ has_no_mesh_device() { # of the node, nor of the session
         && not in_session "$one" ip link show "${device_of[$one]}" 2>/dev/null
 }
 
+holds_both_links() { # SESSION: in both directions of a device that is there
+    local seen
+    seen=$(cat /proc/"${process_of[$1]}"/fdinfo/* 2>/dev/null | awk '/^ifindex:/ && $2 > 0 { count++ } END { print count + 0 }')
+    [[ "$seen" -eq 2 ]]
+}
+
 build_programs
 trap mesh_down EXIT
 standard_mesh
@@ -41,6 +47,9 @@ echo "# no BPF file system when it starts"
 stop_node node-a
 umount -l "$bpf"
 chmod 000 "$bpf"
+fact "with the daemon dead and its pins gone the session holds its classifier itself" holds_both_links "$one"
+fact "and reaches what it may" ledger_answers "$one"
+fact "and nothing else" vault_is_silent "$one"
 launch_node node-a
 fact "doctor says that posternd cannot begin, and why" wait_until 10 doctor_names 'posternd cannot begin'
 fact "and what is wrong with the place of the pins" doctor_names 'is not on a BPF file system'
@@ -64,6 +73,7 @@ fact "doctor names the place of the pins" doctor_names 'is not on a BPF file sys
 chmod 700 "$bpf"
 mount -t bpf -o mode=700 bpf "$bpf"
 fact "with the file system back all is as it was" wait_until 20 ledger_answers "$one"
+fact "and the session holds the classifier that came" wait_until 5 holds_both_links "$one"
 fact "and nothing more" vault_is_silent "$one"
 
 echo "# a disk that is full"

@@ -41,6 +41,9 @@ int pt_bpf_netfilter_stands(int netns, const struct pt_bpf_link *info);
 /* The id of the first program of a device's chain, 0 if the chain is empty. */
 int pt_bpf_first_tcx(int netns, int ifindex, int attach_type, uint32_t *program);
 
+/* Detaches from a device's chain what links of the same kind keep there under this program name, but for one link. */
+int pt_bpf_detach_tcx(int netns, int ifindex, int attach_type, const char *name, uint32_t kept);
+
 /* 1 if the kernel has TCX (from 6.6), 0 if not. */
 int pt_bpf_has_tcx(void);
 

@@ -46,6 +46,6 @@ int pt_socket_has_peer(int fd);
 /* A connected pair of SOCK_SEQPACKET, CLOEXEC. */
 int pt_unix_pair(int fds[2]);
 
-/* One packet without waiting and without descriptors: the bytes, 0 at the end, -EAGAIN, -EMSGSIZE. */
-long pt_packet_send(int fd, const void *data, size_t length);
-long pt_packet_receive(int fd, void *data, size_t length);
+/* The same without waiting, for packets: -EAGAIN where there is none, or no room. */
+long pt_packet_send(int fd, const void *data, size_t length, const int *descriptors, size_t count);
+long pt_packet_receive(int fd, void *data, size_t length, int *descriptors, size_t wanted, size_t *count);

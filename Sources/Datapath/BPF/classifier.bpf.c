@@ -393,14 +393,15 @@ static __always_inline int classify(struct __sk_buff *skb, int egress)
 	return PT_NEXT;
 }
 
+/* By these names ours are told from others' at a device. */
 SEC("tc")
-int ingress(struct __sk_buff *skb)
+int postern_ingress(struct __sk_buff *skb)
 {
 	return classify(skb, 0);
 }
 
 SEC("tc")
-int egress(struct __sk_buff *skb)
+int postern_egress(struct __sk_buff *skb)
 {
 	return classify(skb, 1);
 }
