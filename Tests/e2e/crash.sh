@@ -182,7 +182,7 @@ fact "nothing that is denied arrived" nothing_arrived
 echo "# the far node, called by a node that judges nothing"
 kill_node node-a
 kill "$flood_pid" && wait "$flood_pid" 2>/dev/null || true
-rm -f "$(node_bpffs node-a)/device-${device_of[$one]}"/*
+detach_pinned "$(node_bpffs node-a)/device-${device_of[$one]}"
 start "$work/flood.log" nsenter --net="/proc/${process_of[$one]}/ns/net" \
     python3 -I -S Tests/e2e/flood.py send "$address_b" "$work/sent"
 for ((round = 1; round <= rounds; round++)); do

@@ -73,7 +73,8 @@ classifiers_off() {
     daemons=("$(posternd_of node-a)" "$(posternd_of node-b)")
     attached=$(links_of_classifiers)
     kill -STOP "${daemons[@]}"
-    rm -f "$(node_bpffs node-a)/device-${device_of[$session]}"/* "$(node_bpffs node-b)/device-$(node_device node-b)"/*
+    detach_pinned "$(node_bpffs node-a)/device-${device_of[$session]}"
+    detach_pinned "$(node_bpffs node-b)/device-$(node_device node-b)"
     [[ $(links_of_classifiers) -eq $((attached - 4)) ]] || { echo "bench: the classifiers did not go" >&2; return 1; }
 }
 # Debian's bpftool knows TCX by its number only.

@@ -430,11 +430,16 @@ forge() {
     in_session "$1" curl --silent --interface "$other" --max-time "$(patiently 1)" --output /dev/null "http://$address_b:8081/" || true
 }
 
-# A daemon that is stopped cannot notice. Without its pins, a TCX link is gone; what hangs on clsact goes with that.
+# A daemon that is stopped cannot notice. Its session holds the links, so they are detached; what hangs on clsact goes with that.
 take_classifier_off() {
     kill -STOP "$(posternd_of node-a)"
-    rm -f "$(node_bpffs node-a)/device-${device_of[$1]}"/*
+    detach_pinned "$(node_bpffs node-a)/device-${device_of[$1]}"
     in_session "$1" tc qdisc del dev "${device_of[$1]}" clsact 2>/dev/null || true
+}
+detach_pinned() { # DIRECTORY: where its pins are links
+    local pin
+    for pin in "$1"/*; do bpftool link detach pinned "$pin" 2>/dev/null || true; done
+    rm -f "$1"/*
 }
 put_classifier_back() { kill -CONT "$(posternd_of node-a)"; }
 classifier_is_back() { wait_until 8 classifier_attached "${device_of[$1]}"; }
