@@ -202,9 +202,15 @@ package struct Registry: Codable, Equatable, Sendable {
         package var node: NodeName
         package var address: String
         package var expires: Timestamp
+        /// For whom it runs, where somebody proved himself.
+        package var person: UserName?
 
-        package init(id: SessionID, agent: AgentName, node: NodeName, address: String, expires: Timestamp) {
+        package init(
+            id: SessionID, agent: AgentName, node: NodeName, address: String, expires: Timestamp,
+            person: UserName? = nil
+        ) {
             (self.id, self.agent, self.node, self.address, self.expires) = (id, agent, node, address, expires)
+            self.person = person
         }
     }
 

@@ -26,6 +26,9 @@ package enum Statement: Equatable, Sendable {
     case session(SessionStatement)
     case renewal(SessionRenewal)
     case sessionEnd(SessionID)
+    // What a person says of himself (Login.swift): by his own key, and by that of his login.
+    case login(LoginStatement)
+    case presence(PresenceStatement)
     // What the coordinator says of all of them, signed by the CA's key.
     case checkpoint(Checkpoint)
 }
@@ -71,10 +74,19 @@ package struct SessionStatement: Codable, Equatable, Sendable {
     package let key: WireGuardPublicKey
     /// In order of preference; none when the session only ever speaks first.
     package let endpoints: [Endpoint]
+    /// That it runs for a person; absent where it runs for nobody.
+    package let person: PersonProof?
 
-    package init(id: SessionID, agent: AgentName, node: NodeName, key: WireGuardPublicKey, endpoints: [Endpoint]) {
+    package init(
+        id: SessionID, agent: AgentName, node: NodeName, key: WireGuardPublicKey, endpoints: [Endpoint],
+        person: PersonProof? = nil
+    ) {
         (self.id, self.agent, self.node, self.key, self.endpoints) = (id, agent, node, key, endpoints)
+        self.person = person
     }
+
+    /// What a person must have said for it to run for him.
+    package var presence: PresenceStatement { PresenceStatement(session: id, agent: agent, node: node) }
 }
 
 /// What a node says of a session that goes on: it also travels from node to node while the coordinator is away.
@@ -105,13 +117,15 @@ extension SessionStatement {
             agent: try container.decode(AgentName.self, forKey: .agent),
             node: try container.decode(NodeName.self, forKey: .node),
             key: try container.decode(WireGuardPublicKey.self, forKey: .key),
-            endpoints: try container.decodeEndpoints(0...NodeStatement.maximumEndpoints, forKey: .endpoints))
+            endpoints: try container.decodeEndpoints(0...NodeStatement.maximumEndpoints, forKey: .endpoints),
+            person: try container.decodeIfPresent(PersonProof.self, forKey: .person))
     }
 }
 
 extension Statement: Codable {
     private enum Kind: String, CodingKey {
-        case admin, agent, service, policy, removal, node, session, renewal, sessionEnd, checkpoint
+        case admin, agent, service, policy, removal, node, session, renewal, sessionEnd, login, presence
+        case checkpoint
     }
 
     package init(from decoder: any Decoder) throws {
@@ -126,6 +140,8 @@ extension Statement: Codable {
         case .session: self = .session(try container.decode(SessionStatement.self, forKey: .session))
         case .renewal: self = .renewal(try container.decode(SessionRenewal.self, forKey: .renewal))
         case .sessionEnd: self = .sessionEnd(try container.decode(SessionID.self, forKey: .sessionEnd))
+        case .login: self = .login(try container.decode(LoginStatement.self, forKey: .login))
+        case .presence: self = .presence(try container.decode(PresenceStatement.self, forKey: .presence))
         case .checkpoint: self = .checkpoint(try container.decode(Checkpoint.self, forKey: .checkpoint))
         }
     }
@@ -142,6 +158,8 @@ extension Statement: Codable {
         case .session(let statement): try container.encode(statement, forKey: .session)
         case .renewal(let renewal): try container.encode(renewal, forKey: .renewal)
         case .sessionEnd(let id): try container.encode(id, forKey: .sessionEnd)
+        case .login(let login): try container.encode(login, forKey: .login)
+        case .presence(let presence): try container.encode(presence, forKey: .presence)
         case .checkpoint(let checkpoint): try container.encode(checkpoint, forKey: .checkpoint)
         }
     }

@@ -32,7 +32,7 @@ extension Statement {
         case .service(let service): .service(service.name)
         case .policy(let policy): .policy(policy.name)
         case .removal(let entry): entry
-        case .node, .session, .renewal, .sessionEnd, .checkpoint: nil
+        case .node, .session, .renewal, .sessionEnd, .login, .presence, .checkpoint: nil
         }
     }
 }

@@ -70,6 +70,32 @@ package struct AdminFile: Codable, Sendable, CustomStringConvertible, CustomRefl
     }
 }
 
+/// What `postern login` keeps: a key that stands for a person for a day at most, and the person's word for it.
+package struct LoginFile: Codable, Sendable, CustomStringConvertible, CustomReflectable {
+    package let kind: String
+    package let mesh: MeshDomain
+    /// What the person's own key signed.
+    package let login: Envelope
+    /// The login's private key in PEM.
+    package let key: String
+
+    package var description: String { "redacted" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
+
+    package static let kindText = "postern-login"
+    package static let maximumLength = 16_384
+
+    package init(mesh: MeshDomain, login: Envelope, key: String) {
+        (kind, self.mesh, self.login, self.key) = (Self.kindText, mesh, login, key)
+    }
+
+    /// Reads a login file's text.
+    package init(parsing text: [UInt8]) throws(MessageError) {
+        self = try parse(text, as: "login file", upTo: Self.maximumLength)
+        guard kind == Self.kindText else { throw MessageError(reason: "this file is not a login file") }
+    }
+}
+
 private func parse<Value: Decodable>(
     _ text: [UInt8], as name: String, upTo limit: Int
 ) throws(MessageError) -> Value {

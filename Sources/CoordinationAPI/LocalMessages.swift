@@ -20,6 +20,8 @@ package enum LocalRequest: Codable, Equatable, Sendable {
     /// Exchanges a session's WireGuard key for a new one.
     case rotateSession(SessionID)
     case signal(Int32)
+    /// The answer to `identify`: a presence, signed by the login's key.
+    case present(Envelope)
     /// Who has a mesh address, or bears a name; as people write either.
     case whois(String)
     case ping(PingRequest)
@@ -57,6 +59,8 @@ package struct RunRequest: Codable, Equatable, Sendable {
     package let asRoot: Bool
     /// What the session has for itself beyond what every session has.
     package let isolation: SessionIsolation?
+    /// The login of the person for whom it runs.
+    package let login: Envelope?
     /// How large the caller's terminal is, where the command is to have one; standard input is then a socket, over
     /// which the outer end of the session's terminal comes back.
     package let terminal: TerminalSize?
@@ -65,11 +69,12 @@ package struct RunRequest: Codable, Equatable, Sendable {
 
     package init(
         agent: AgentName, command: [String], environment: [String: String], directory: String, user: UInt32?,
-        asRoot: Bool = false, isolation: SessionIsolation? = nil, terminal: TerminalSize? = nil, kill: Bool = true
+        asRoot: Bool = false, isolation: SessionIsolation? = nil, login: Envelope? = nil, terminal: TerminalSize? = nil,
+        kill: Bool = true
     ) {
         (self.agent, self.command, self.environment) = (agent, command, environment)
         (self.directory, self.user, self.asRoot, self.terminal) = (directory, user, asRoot, terminal)
-        (self.isolation, self.kill) = (isolation, kill)
+        (self.isolation, self.login, self.kill) = (isolation, login, kill)
     }
 }
 
@@ -83,6 +88,8 @@ package enum SessionIsolation: String, Codable, CaseIterable, Sendable {
 package enum LocalResponse: Codable, Equatable, Sendable {
     case status(NodeStatus)
     case explanation(Explanation)
+    /// What whoever came with a login shall sign by it.
+    case identify(PresenceStatement)
     case started(SessionID)
     /// Something that the person at the terminal should read: a denial, a node that did not confirm.
     case notice(String)

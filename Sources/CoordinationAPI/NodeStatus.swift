@@ -71,13 +71,16 @@ package struct NodeStatus: Codable, Equatable, Sendable {
         package var processID: Int32?
         /// The local user who started it, and so who besides root may end it.
         package var owner: UInt32?
+        /// For whom it runs, where somebody proved himself.
+        package var person: UserName?
 
         package init(
             id: SessionID, agent: AgentName, address: String, device: String, expires: Timestamp?,
-            maximum: Timestamp? = nil, processID: Int32?, owner: UInt32? = nil
+            maximum: Timestamp? = nil, processID: Int32?, owner: UInt32? = nil, person: UserName? = nil
         ) {
             (self.id, self.agent, self.address, self.device) = (id, agent, address, device)
             (self.expires, self.maximum, self.processID, self.owner) = (expires, maximum, processID, owner)
+            self.person = person
         }
     }
 

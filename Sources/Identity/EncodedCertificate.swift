@@ -53,6 +53,16 @@ package struct EncodedCertificate: Hashable, Sendable {
         }
     }
 
+    /// Whom it says to be for, whoever issued it.
+    package var id: SPIFFEID {
+        get throws(IdentityError) {
+            guard let uri = onlyURI(of: parsed), let id = try? SPIFFEID(uri) else {
+                throw .unreadable("the certificate", because: "it is for nobody of a mesh")
+            }
+            return id
+        }
+    }
+
     /// From when and until when it says to be valid, whoever issued it.
     package var validFrom: Timestamp { Timestamp(parsed.notValidBefore) }
     package var validUntil: Timestamp { Timestamp(parsed.notValidAfter) }

@@ -103,7 +103,7 @@ extension TrustAnchor.Purpose {
     }
 }
 
-private func onlyURI(of certificate: Certificate) -> String? {
+func onlyURI(of certificate: Certificate) -> String? {
     guard let names = try? certificate.extensions.subjectAlternativeNames else { return nil }
     let uris = names.compactMap { name in
         if case .uniformResourceIdentifier(let uri) = name { uri } else { nil }

@@ -66,16 +66,20 @@ extension NetworkMap {
         package var key: WireGuardPublicKey
         /// In order of preference; none when the session only ever speaks first.
         package var endpoints: [Endpoint]
+        /// For whom it runs, where somebody proved himself.
+        package var person: UserName?
         package var expires: Timestamp
         /// However often it is renewed, the session ends then.
         package var maximum: Timestamp
 
         package init(
             id: SessionID, agent: AgentName, node: NodeName, peer: PeerID, offset: MeshOffset,
-            key: WireGuardPublicKey, endpoints: [Endpoint], expires: Timestamp, maximum: Timestamp
+            key: WireGuardPublicKey, endpoints: [Endpoint], person: UserName? = nil, expires: Timestamp,
+            maximum: Timestamp
         ) {
             (self.id, self.agent, self.node, self.peer, self.offset) = (id, agent, node, peer, offset)
-            (self.key, self.endpoints, self.expires, self.maximum) = (key, endpoints, expires, maximum)
+            (self.key, self.endpoints, self.person) = (key, endpoints, person)
+            (self.expires, self.maximum) = (expires, maximum)
         }
     }
 }

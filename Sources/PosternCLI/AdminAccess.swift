@@ -2,6 +2,7 @@ import ArgumentParser
 import CoordinationAPI
 import Crypto
 import Foundation
+import Identity
 import Mesh
 
 /// `--admin-file`, and what stands in its place.
@@ -51,6 +52,20 @@ struct AdminAccess: Sendable {
 
     /// Of the first admin's key: this one is the first where the file names no other.
     var root: Fingerprint { file.root ?? publicKey.fingerprint }
+
+    /// A login of this admin's, whose key stands for him until a moment.
+    func login(with key: P256.Signing.PublicKey, from now: Timestamp, until end: Timestamp) throws(CommandFailure)
+        -> Envelope
+    {
+        do {
+            guard case .admin(let name) = try EncodedCertificate(pem: file.certificate).id.role else {
+                throw CommandFailure("it is not the certificate of a person")
+            }
+            let login = LoginStatement(person: name, key: SigningPublicKey(key), notAfter: end)
+            return try Envelope(
+                signing: Document(mesh: file.mesh, madeAt: now, statement: .login(login)), with: self.key)
+        } catch { throw CommandFailure("cannot use `\(path)`: \(error)") }
+    }
 
     /// The changes as this admin signs them: all of one moment.
     func sign(_ statements: [Statement], at now: Timestamp) throws(CommandFailure) -> ChangeRequest {

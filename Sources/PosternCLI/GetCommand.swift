@@ -102,10 +102,11 @@ struct RegistryView {
 
     private var sessions: Table {
         Table(
-            headers: ["SESSION", "AGENT", "NODE", "ADDRESS", "ENDS IN"],
+            headers: ["SESSION", "AGENT", "FOR", "NODE", "ADDRESS", "ENDS IN"],
             rows: registry.sessions.map {
                 [
-                    $0.id.description, $0.agent.description, $0.node.description, $0.address,
+                    $0.id.description, $0.agent.description, $0.person?.description ?? "", $0.node.description,
+                    $0.address,
                     Span($0.expires - now).description,
                 ]
             })

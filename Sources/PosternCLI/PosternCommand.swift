@@ -31,7 +31,7 @@ package struct PosternCommand: AsyncParsableCommand {
             SessionCommand.self, UpCommand.self,
             DownCommand.self, WhoisCommand.self, PingCommand.self, DoctorCommand.self, GetCommand.self,
             AgentCommand.self, ServiceCommand.self, NodeCommand.self, AdminCommand.self, PolicyCommand.self,
-            JoinTokenCommand.self, AuditCommand.self,
+            JoinTokenCommand.self, AuditCommand.self, LoginCommand.self,
         ])
 
     package init() {}

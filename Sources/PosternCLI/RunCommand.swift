@@ -42,6 +42,16 @@ struct RunCommand: AsyncParsableCommand {
     var asRoot = false
 
     @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp(
+            "With `me` the session runs for you, as policies and the audit log have it: your login proves it, which "
+                + "`postern login` makes.", valueName: "me"))
+    var person: Person?
+
+    /// A person is proved, and so nobody else can be named.
+    enum Person: String, ExpressibleByArgument, CaseIterable { case me }
+
+    @Option(
         help: ArgumentHelp(
             "With `uid` the command runs as a user that nobody else on the machine is. What it makes in the working "
                 + "directory belongs to its owner all the same.", valueName: "uid"))
@@ -66,14 +76,15 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         // A command that reads no more is no reason for us to end.
         signal(SIGPIPE, SIG_IGN)
+        let login = try person.map { _ throws(CommandFailure) in try Login.current() }
         let relay = try StreamRelay(withTerminal: !noTerminal)
         let request = RunRequest(
             agent: agent, command: command, environment: ProcessInfo.processInfo.environment,
             directory: FileManager.default.currentDirectoryPath, user: try user.map(Self.userID), asRoot: asRoot,
-            isolation: isolate, terminal: relay.terminal, kill: kill ?? (relay.terminal == nil))
+            isolation: isolate, login: login?.envelope, terminal: relay.terminal, kill: kill ?? (relay.terminal == nil))
         if let warning = LaterRun.warning(in: request.directory) { Terminal.current.complain(warning) }
         let signals = try SignalQueue()
-        var conversation = try RunConversation(path: socket.path, relay: relay)
+        var conversation = try RunConversation(path: socket.path, relay: relay, login: login)
         throw try conversation.run(request, signals: signals)
     }
 

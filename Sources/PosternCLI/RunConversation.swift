@@ -14,14 +14,16 @@ struct RunConversation: ~Copyable {
     private let path: String
     private var connection: LocalConnection
     private var session: SessionID?
+    private var agent: AgentName?
     /// Signals that could not be handed on yet.
     private var held: [Int32] = []
     /// When the daemon went, in milliseconds of the monotonic clock; nil while it speaks.
     private var lostAt: Int64?
     private var relay: StreamRelay
+    private let login: Login?
 
-    init(path: String, relay: consuming StreamRelay) throws(CommandFailure) {
-        self.path = path
+    init(path: String, relay: consuming StreamRelay, login: Login?) throws(CommandFailure) {
+        (self.path, self.login) = (path, login)
         self.relay = relay
         connection = try LocalConnection(path: path)
     }
@@ -29,6 +31,7 @@ struct RunConversation: ~Copyable {
     /// Until the command has ended: its exit code.
     mutating func run(_ request: RunRequest, signals: borrowing SignalQueue) throws(CommandFailure) -> ExitStatus {
         try connection.send(.run(request), descriptors: relay.inner)
+        agent = request.agent
         relay.letGo()
         while true {
             while let answer = try connection.next() { if let code = try take(answer) { return code } }
@@ -46,6 +49,11 @@ struct RunConversation: ~Copyable {
         case .started(let id):
             complain(session == nil ? "session \(id)" : "posternd is back")
             (session, lostAt) = (id, nil)
+        case .identify(let presence):
+            // One session of the agent that was asked for: nothing else is signed.
+            guard let login, session == nil, presence.agent == agent else { throw CommandFailure.wrongAnswer }
+            agent = nil
+            try connection.send(.present(try login.sign(presence, at: wallClock())))
         case .notice(let text): complain(text)
         case .exited(let code):
             relay.finish()

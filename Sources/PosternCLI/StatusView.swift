@@ -89,11 +89,12 @@ func age(_ moment: Timestamp?, now: Timestamp) -> String { moment.map { "\(Span(
 /// The sessions of one node.
 func sessionTable(_ sessions: [NodeStatus.Session], now: Timestamp) -> Table {
     Table(
-        headers: ["SESSION", "AGENT", "OWNER", "ADDRESS", "DEVICE", "ENDS IN", "AT MOST", "PID"],
+        headers: ["SESSION", "AGENT", "FOR", "OWNER", "ADDRESS", "DEVICE", "ENDS IN", "AT MOST", "PID"],
         rows: sessions.map { session in
             [
-                session.id.description, session.agent.description, session.owner.map(userName) ?? "", session.address,
-                session.device, session.expires.map { Span($0 - now).description } ?? "",
+                session.id.description, session.agent.description, session.person?.description ?? "",
+                session.owner.map(userName) ?? "", session.address, session.device,
+                session.expires.map { Span($0 - now).description } ?? "",
                 session.maximum.map { Span($0 - now).description } ?? "", session.processID.map { "\($0)" } ?? "",
             ]
         })

@@ -243,10 +243,10 @@ struct Coordinator: Sendable {
 extension Registry {
     /// As admins see it; what nodes said of themselves since is not in it.
     fileprivate init(_ state: Memory.State) {
-        let contents = state.index.contents
+        let (contents, people) = (state.index.contents, state.statements.chain.admins)
         self.init(
             mesh: contents.mesh, version: state.index.version,
-            admins: state.statements.chain.admins.sorted { $0.key < $1.key }.map {
+            admins: people.sorted { $0.key < $1.key }.map {
                 Admin(name: $0.key, key: $0.value.fingerprint)
             },
             nodes: state.nodes.values.sorted { $0.statement.name < $1.statement.name }.map { node in
@@ -262,7 +262,9 @@ extension Registry {
                 .map { session in
                     Session(
                         id: session.statement.id, agent: session.statement.agent, node: session.statement.node,
-                        address: contents.pool.ipv4(at: session.offset).description, expires: session.expires)
+                        address: contents.pool.ipv4(at: session.offset).description, expires: session.expires,
+                        person: session.statement.person?.signer.flatMap { key in people.first { $0.value == key }?.key
+                        })
                 })
     }
 }

@@ -17,7 +17,7 @@ package struct Definitions: Equatable, Sendable {
         case .agent(let agent): agents[agent.name] = agent
         case .service(let service): services[service.name] = service
         case .policy(let policy): policies[policy.name] = policy
-        case .admin, .removal, .node, .session, .renewal, .sessionEnd, .checkpoint: break
+        case .admin, .removal, .node, .session, .renewal, .sessionEnd, .login, .presence, .checkpoint: break
         }
     }
 
@@ -34,6 +34,7 @@ package struct Definitions: Equatable, Sendable {
         case .admin: return
         case .node, .session, .renewal, .sessionEnd, .checkpoint:
             throw .forbidden("a node says this of itself; an admin cannot")
+        case .login, .presence: throw .forbidden("a person says this of a session; it changes nothing")
         }
         take(statement)
     }

@@ -61,6 +61,9 @@ package struct SessionFacts: Sendable {
     package var agents: [AgentName: AgentDefinition]
     /// The session of the same id, though its lease may be over.
     package var existing: SessionRecord?
+    /// Those whose logins count.
+    package var people: [UserName: SigningPublicKey]
+    package var mesh: MeshDomain
     /// Whether a peer other than this session has the WireGuard key.
     package var keyTaken: Bool
     package var sessionsOfNode: Int
@@ -71,10 +74,12 @@ package struct SessionFacts: Sendable {
     package var lease: Duration
 
     package init(
-        agents: [AgentName: AgentDefinition], existing: SessionRecord?, keyTaken: Bool, sessionsOfNode: Int,
-        free: MeshOffset?, grace: Timestamp = Timestamp(rawValue: .min), lease: Duration = SessionLimit.lease
+        agents: [AgentName: AgentDefinition], existing: SessionRecord?, people: [UserName: SigningPublicKey],
+        mesh: MeshDomain, keyTaken: Bool, sessionsOfNode: Int, free: MeshOffset?,
+        grace: Timestamp = Timestamp(rawValue: .min), lease: Duration = SessionLimit.lease
     ) {
-        (self.agents, self.existing, self.keyTaken) = (agents, existing, keyTaken)
+        (self.agents, self.existing, self.people, self.mesh) = (agents, existing, people, mesh)
+        self.keyTaken = keyTaken
         (self.sessionsOfNode, self.free, self.grace, self.lease) = (sessionsOfNode, free, grace, lease)
     }
 }
@@ -94,6 +99,7 @@ package enum Sessions {
         switch claim.kind {
         case .statement(let wanted):
             try mayRun(wanted.agent, on: wanted.node, facts.agents)
+            try checkPerson(behind: wanted, facts, now: facts.existing == nil ? now : nil)
             guard !facts.keyTaken else { throw .conflict("the WireGuard key is another peer's") }
             if let existing = facts.existing {
                 return .restated(expires: try restate(wanted, claim.madeAt, existing, facts, now: now))
@@ -110,15 +116,28 @@ package enum Sessions {
                 throw .missing("there is no session `\(renewal.id)`")
             }
             try mayRun(existing.statement.agent, on: claim.node, facts.agents)
+            try checkPerson(behind: existing.statement, facts, now: nil)
             return .renewed(expires: try lease(of: existing, upTo: renewal.expires, facts, now: now))
         }
+    }
+
+    /// A session that says for whom it runs proves it, at its start by what has just been signed.
+    private static func checkPerson(
+        behind session: SessionStatement, _ facts: SessionFacts, now: Timestamp?
+    ) throws(Refusal) {
+        guard let proof = session.person else { return }
+        let madeAt: Timestamp
+        do { madeAt = try proof.person(behind: session.presence, of: facts.people, in: facts.mesh).madeAt } catch {
+            throw .forbidden("nobody is proved to stand behind session `\(session.id)`: \(error)")
+        }
+        if let now { try Freshness.check(madeAt, now: now) }
     }
 
     private static func restate(
         _ wanted: SessionStatement, _ madeAt: Timestamp, _ existing: SessionRecord, _ facts: SessionFacts,
         now: Timestamp
     ) throws(Refusal) -> Timestamp {
-        guard (existing.statement.agent, existing.statement.node) == (wanted.agent, wanted.node) else {
+        guard existing.statement.presence == wanted.presence, existing.statement.person == wanted.person else {
             throw .conflict("there is another session of the id `\(wanted.id)`")
         }
         guard madeAt > existing.madeAt else {

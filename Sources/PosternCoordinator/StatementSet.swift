@@ -36,7 +36,7 @@ package struct StatementSet: Equatable, Sendable {
         case .agent, .service, .policy, .removal(.node):
             if let key = Key(document.statement) { rows[key] = signed }
         case .removal(let entry): rows[Key(kind: entry.kind, name: entry.name)] = nil
-        case .node, .session, .renewal, .sessionEnd, .checkpoint: break
+        case .node, .session, .renewal, .sessionEnd, .login, .presence, .checkpoint: break
         }
         return document
     }
@@ -101,7 +101,7 @@ extension MapContents {
         case .removal(.service(let name)): .service(name, nil)
         case .removal(.policy(let name)): .policy(name, nil)
         case .removal(.node(let name)): .node(name, nil)
-        case .removal(.admin), .admin, .node, .session, .renewal, .sessionEnd, .checkpoint: nil
+        case .removal(.admin), .admin, .node, .session, .renewal, .sessionEnd, .login, .presence, .checkpoint: nil
         }
     }
 }

@@ -12,6 +12,9 @@ extension BelievedMap {
         (map.version, map.issuedAt, map.validUntil) = (change.version, change.issuedAt, change.validUntil)
         sessionLease = change.sessionLease
         var touched = define(change)
+        if change.chain != nil {
+            touched.formUnion(sessions.filter { $0.value.statement.person != nil }.keys.map { .session($0) })
+        }
         for name in change.removedNodes { touched.formUnion(set(nil, of: name)) }
         for (name, claim) in change.nodes { touched.formUnion(set(claim, of: name)) }
         for (id, signer) in change.signers { sessions[id]?.signer = signer }
@@ -173,7 +176,8 @@ extension BelievedMap {
         let said = claim.statement
         return NetworkMap.Session(
             id: id, agent: said.agent, node: said.node, peer: claim.entry.peer, offset: claim.entry.offset,
-            key: said.key, endpoints: said.endpoints, expires: claim.expires, maximum: claim.entry.maximum)
+            key: said.key, endpoints: said.endpoints, person: claim.person?.name, expires: claim.expires,
+            maximum: claim.entry.maximum)
     }
 
     /// Why somebody who is known is not believed.
@@ -190,6 +194,9 @@ extension BelievedMap {
             }
             guard let agent = map.agents[said.agent], !agent.disabled, agent.nodes.contains(said.node) else {
                 return "node `\(said.node)` may not run agent `\(said.agent)`"
+            }
+            if said.person != nil, claim.person.map({ chain.admins[$0.name] != $0.key }) ?? true {
+                return "the person for whom it says it runs is not proved, or counts no more"
             }
             return ended[id] == nil ? nil : "its node has ended it"
         }

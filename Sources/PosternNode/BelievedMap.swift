@@ -73,6 +73,8 @@ package struct BelievedMap: Sendable {
         let statement: SessionStatement
         let madeAt: Timestamp
         var signer: SigningPublicKey?
+        /// For whom it runs, where its proof was found to hold; whether he counts still is another question.
+        let person: ProvedPerson?
         var expires: Timestamp
         /// Until when its node renewed it without the coordinator, which may not know of it.
         var renewed: Timestamp?

@@ -30,7 +30,7 @@ extension Node {
             case .up(let order): connection.send(try up(order, caller: caller))
             case .down: connection.send(try down(caller: caller))
             case .rotateKey: connection.send(try await rotateKey(for: caller))
-            case .signal: throw NodeError("a signal is for a session that this connection runs")
+            case .signal, .present: throw NodeError("that is for a session that this connection runs")
             }
         } catch { connection.send(.failed("\(error)")) }
     }

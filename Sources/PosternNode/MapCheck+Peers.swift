@@ -100,8 +100,21 @@ extension MapCheck {
             let renewed = belief?.sessions[said.id]?.renewed
             change.sessions[said.id] = BelievedMap.SessionClaim(
                 entry: entry, statement: said, madeAt: document.madeAt, signer: signer(of: entry.statement, of: said),
-                expires: max(given, min(renewed ?? given, entry.maximum)), renewed: renewed)
+                person: person(behind: said), expires: max(given, min(renewed ?? given, entry.maximum)),
+                renewed: renewed)
         }
+    }
+
+    /// Looked at once, though the session is spoken of again for each of its keys.
+    private func person(behind said: SessionStatement) -> ProvedPerson? {
+        guard let proof = said.person else { return nil }
+        let people = (change.chain ?? belief?.chain)?.admins ?? [:]
+        if let known = belief?.sessions[said.id], known.statement.person == proof,
+            known.statement.presence == said.presence, let person = known.person, people[person.name] == person.key
+        {
+            return person
+        }
+        return try? proof.person(behind: said.presence, of: people, in: verifier.mesh).person
     }
 
     private func isNewest(_ madeAt: Timestamp, _ id: SessionID) -> Bool {

@@ -18,14 +18,14 @@ extension Node {
             guard event.suppressed > 0 else { continue }
             var more = AuditEvent(.suppressed, at: clock.utc(at: event.time))
             (more.count, more.place) = (UInt64(event.suppressed), event.place.description)
-            describe(session?.id, session?.agent, in: &more)
+            describe(session?.id, session?.agent, for: session?.person, in: &more)
             trail.record(more)
         }
     }
 
     private func record(of event: PacketEvent, by session: NetworkMap.Session?) -> AuditEvent {
         var record = AuditEvent(event.kind == .opened ? .flowOpened : .flowDenied, at: clock.utc(at: event.time))
-        describe(session?.id, session?.agent, in: &record)
+        describe(session?.id, session?.agent, for: session?.person, in: &record)
         let service = service(at: event)
         (record.service, record.target, record.port) = (service, event.target, event.destinationPort)
         record.transport = event.transportProtocol.map { "\($0)" } ?? "\(event.transport)"
@@ -44,7 +44,9 @@ extension Node {
     /// Something in the life of a session of this node.
     func record(_ kind: AuditEvent.Kind, _ session: LocalSession, of uid: UInt32? = nil, reason: String? = nil) {
         var event = AuditEvent(kind, at: clock.utc(at: .now()))
-        describe(session.id, session.agent, in: &event)
+        // Of a session that has gone from the map its own record still tells.
+        let person = map?.sessions[session.id]?.person ?? session.person?.signer.flatMap(person(with:))
+        describe(session.id, session.agent, for: person, in: &event)
         (event.uid, event.reason) = (uid ?? sessions[session.id]?.owner, reason)
         trail.record(event)
     }
@@ -52,13 +54,17 @@ extension Node {
     /// Nobody was let in.
     func recordRefusal(of agent: AgentName, to connection: LocalConnection, because reason: String) {
         var event = AuditEvent(.launchRefused, at: clock.utc(at: .now()))
-        describe(nil, agent, in: &event)
+        describe(nil, agent, for: nil, in: &event)
         (event.uid, event.reason) = ((try? Caller(of: connection))?.uid, reason)
         trail.record(event)
     }
 
-    private func describe(_ session: SessionID?, _ agent: AgentName?, in event: inout AuditEvent) {
-        (event.session, event.agent) = (session, agent)
+    private func person(with key: SigningPublicKey) -> UserName? { belief?.chain.admins.first { $0.value == key }?.key }
+
+    private func describe(
+        _ session: SessionID?, _ agent: AgentName?, for person: UserName?, in event: inout AuditEvent
+    ) {
+        (event.session, event.agent, event.person) = (session, agent, person)
         guard let agent else { return }
         event.owner = map?.agents[agent]?.owner
         event.chain = agent.lineage

@@ -1,3 +1,4 @@
+package import CoordinationAPI
 package import Datapath
 package import Mesh
 package import WireGuard
@@ -42,13 +43,24 @@ package struct LocalSession: Equatable, Sendable {
     package let port: Port
     /// The key that takes the place of this one; the mesh may know the session by it already.
     package let next: WireGuardPrivateKey?
+    /// For whom it runs.
+    package let person: PersonProof?
 
     package init(
         id: SessionID, agent: AgentName, device: DeviceName, key: WireGuardPrivateKey, port: Port,
-        next: WireGuardPrivateKey? = nil
+        next: WireGuardPrivateKey? = nil, person: PersonProof? = nil
     ) {
         (self.id, self.agent, self.device, self.key, self.port) = (id, agent, device, key, port)
-        self.next = next
+        (self.next, self.person) = (next, person)
+    }
+
+    /// The same with other keys, or for somebody.
+    func with(
+        key: WireGuardPrivateKey? = nil, next: WireGuardPrivateKey? = nil, person: PersonProof? = nil
+    ) -> LocalSession {
+        LocalSession(
+            id: id, agent: agent, device: device, key: key ?? self.key, port: port, next: next,
+            person: person ?? self.person)
     }
 
     /// Whether the mesh may know the session by this key.

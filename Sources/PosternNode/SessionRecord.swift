@@ -19,6 +19,8 @@ struct SessionRecord: Codable, Equatable, Sendable {
     var keyedAt: UInt64?
     /// Who started it.
     let owner: UInt32
+    /// For whom it runs.
+    let person: PersonProof?
     let cgroup: String
     /// Whether its command is left alone when the session ends.
     var outlives: Bool?
@@ -37,14 +39,15 @@ struct SessionRecord: Codable, Equatable, Sendable {
         (id, agent, device) = (session.id, session.agent, session.device.rawValue)
         (key, port) = (encodeBase64(session.key.bytes), session.port)
         nextKey = session.next.map { encodeBase64($0.bytes) }
-        (self.owner, self.cgroup) = (owner, cgroup)
+        (self.owner, self.cgroup, person) = (owner, cgroup, session.person)
     }
 
     /// The session; nil when the record has been damaged.
     var session: LocalSession? {
         guard let device = DeviceName(device), let key = Self.key(key) else { return nil }
         return LocalSession(
-            id: id, agent: agent, device: device, key: key, port: port, next: nextKey.flatMap(Self.key))
+            id: id, agent: agent, device: device, key: key, port: port, next: nextKey.flatMap(Self.key),
+            person: person)
     }
 
     private static func key(_ text: String) -> WireGuardPrivateKey? {

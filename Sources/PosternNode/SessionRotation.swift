@@ -61,12 +61,11 @@ extension Node {
         let local = session.local
         let next = local.next ?? .generate()
         if local.next == nil {
-            session.local = LocalSession(
-                id: id, agent: local.agent, device: local.device, key: local.key, port: local.port, next: next)
+            session.local = local.with(next: next)
             try records.write(session.record)
             sessions[id]?.local = session.local
         }
-        return LocalSession(id: id, agent: local.agent, device: local.device, key: next, port: local.port)
+        return local.with(key: next)
     }
 
     /// Takes up the new keys that the map shows, where nobody waits for other nodes first.
@@ -79,8 +78,7 @@ extension Node {
         guard var session = sessions[id], let next = session.local.next,
             map?.sessions[id]?.key == next.publicKey
         else { return }
-        let local = session.local
-        session.local = LocalSession(id: id, agent: local.agent, device: local.device, key: next, port: local.port)
+        session.local = session.local.with(key: next)
         session.keyedAt = .now()
         // Where the disk does not take it, both keys stay there, and the map says again which one counts.
         do { try records.write(session.record) } catch { log.error("session \(id): \(error)") }

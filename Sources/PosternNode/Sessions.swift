@@ -43,6 +43,7 @@ struct LiveSession: Sendable {
 // The life of a session, in order:
 //
 //     admit      may this caller run this agent here?
+//     identify   whoever says that it runs for him proves it
 //     prepare    a key, a network namespace, a cgroup
 //     register   the coordinator gives it a place in the mesh
 //     connect    the map with it stands in this machine's kernel
@@ -66,7 +67,9 @@ extension Node {
         do {
             let caller = try Caller(of: connection)
             let identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
-            var session = try prepare(request.agent, owner: caller.uid, Audience(connection))
+            let id = SessionID.random(beside: sessions.keys)
+            let person = try await identify(request, for: id, on: connection)
+            var session = try prepare(id, request.agent, for: person, owner: caller.uid, Audience(connection))
             session.outlives = !request.kill
             let outcome: Result<Int32, any Error>
             do { outcome = .success(try await live(session, request, identity, received, connection)) } catch {
@@ -215,9 +218,8 @@ extension Node {
     }
 
     private func prepare(
-        _ agent: AgentName, owner: UInt32, _ audience: Audience
+        _ id: SessionID, _ agent: AgentName, for person: PersonProof?, owner: UInt32, _ audience: Audience
     ) throws -> LiveSession {
-        let id = SessionID.random(beside: sessions.keys)
         guard let device = DeviceName("pt" + id.rawValue.prefix(12)) else {
             preconditionFailure("fourteen letters and digits are a device name")
         }
@@ -228,7 +230,7 @@ extension Node {
         try namespace.setSysctl("net/ipv4/ping_group_range", to: "0 2147483647")
         try Links(in: namespace).bringUp(.loopback)
         let cgroup = try sessionsCgroup().child(id.rawValue)
-        let local = LocalSession(id: id, agent: agent, device: device, key: .generate(), port: port)
+        let local = LocalSession(id: id, agent: agent, device: device, key: .generate(), port: port, person: person)
         // Before anything stands that a later daemon would have to find.
         try records.write(SessionRecord(of: local, owner: owner, cgroup: cgroup.path))
         do {
@@ -280,7 +282,8 @@ extension Node {
     func register(_ session: LocalSession) async throws -> SessionResponse {
         let statement = SessionStatement(
             id: session.id, agent: session.agent, node: local.name, key: session.key.publicKey,
-            endpoints: membership.endpoints.map { Endpoint(address: $0.address, port: session.port) })
+            endpoints: membership.endpoints.map { Endpoint(address: $0.address, port: session.port) },
+            person: session.person)
         let document = Document(mesh: membership.mesh, madeAt: utcNow(), statement: .session(statement))
         let envelope = try Envelope(signing: document, with: signer.privateKey)
         return try await client.start(SessionRequest(statement: envelope))

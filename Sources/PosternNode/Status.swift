@@ -51,6 +51,6 @@ extension Node {
             id: session.local.id, agent: session.local.agent,
             address: known.map { membership.pool.ipv4(at: $0.offset).description } ?? "",
             device: session.local.device.rawValue, expires: known?.expires, maximum: known?.maximum,
-            processID: session.process?.pid, owner: session.owner)
+            processID: session.process?.pid, owner: session.owner, person: known?.person)
     }
 }

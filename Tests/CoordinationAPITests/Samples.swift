@@ -49,6 +49,16 @@ enum Sample {
             .session(
                 SessionStatement(
                     id: session, agent: agent.name, node: node, key: try wireGuardKey(), endpoints: [])),
+            .login(
+                LoginStatement(
+                    person: UserName(unchecked: "ann"), key: SigningPublicKey(key.publicKey), notAfter: moment)),
+            .presence(PresenceStatement(session: session, agent: agent.name, node: node)),
+            .session(
+                SessionStatement(
+                    id: session, agent: agent.name, node: node, key: try wireGuardKey(), endpoints: [],
+                    person: PersonProof(
+                        login: Envelope(document: "a", signatures: []),
+                        presence: Envelope(document: "b", signatures: [])))),
             .renewal(SessionRenewal(id: session, expires: moment)),
             .sessionEnd(session),
             .admin(AdminStatement(name: UserName(unchecked: "bob"), key: SigningPublicKey(key.publicKey))),

@@ -62,8 +62,8 @@ import Testing
                 PEER    ADDRESS    ENDPOINT         HANDSHAKE  RECEIVED  SENT  DEVICE
                 node-b  10.64.0.2  192.0.2.2:51820  12s ago    1.5 KiB   12 B  postern0
 
-                SESSION                           AGENT   OWNER       ADDRESS    DEVICE  ENDS IN  AT MOST  PID
-                00112233445566778899aabbccddeeff  writer  4000000000  10.64.0.9  pt1     14m 50s  7h 46m   4711
+                SESSION                           AGENT   FOR  OWNER       ADDRESS    DEVICE  ENDS IN  AT MOST  PID
+                00112233445566778899aabbccddeeff  writer  ann  4000000000  10.64.0.9  pt1     14m 50s  7h 46m   4711
 
                 problem: cannot reach node `node-c`
 
@@ -146,7 +146,7 @@ import Testing
             sessions: [
                 .init(
                     id: Sample.session, agent: Sample.agent, node: node, address: "10.64.0.9",
-                    expires: Sample.now + .seconds(60))
+                    expires: Sample.now + .seconds(60), person: UserName(unchecked: "bob"))
             ])
     }
 
@@ -162,8 +162,8 @@ import Testing
             (.policies, "NAME        LINES\ndemo.cedar  2\n"),
             (
                 .sessions,
-                "SESSION                           AGENT   NODE    ADDRESS    ENDS IN\n"
-                    + "00112233445566778899aabbccddeeff  writer  node-a  10.64.0.9  1m\n"
+                "SESSION                           AGENT   FOR  NODE    ADDRESS    ENDS IN\n"
+                    + "00112233445566778899aabbccddeeff  writer  bob  node-a  10.64.0.9  1m\n"
             ),
         ] as [(GetCommand.Kind, String)])
     func `each kind has its table`(kind: GetCommand.Kind, text: String) throws {

@@ -32,7 +32,8 @@ enum Sample {
             sessions: [
                 .init(
                     id: session, agent: agent, address: "10.64.0.9", device: "pt1", expires: now + .seconds(890),
-                    maximum: now + .seconds(28_000), processID: 4711, owner: 4_000_000_000)
+                    maximum: now + .seconds(28_000), processID: 4711, owner: 4_000_000_000,
+                    person: UserName(unchecked: "ann"))
             ],
             packets: [
                 .init(direction: "ingress", reason: "no grant", passed: false, packets: 3, bytes: 180),

@@ -61,7 +61,7 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
     @Test func `a node has so many sessions and no more`() throws {
         let claim = try claim()
         var facts = SessionFacts(
-            agents: [try AgentName("a"): try definition()], existing: nil, keyTaken: false,
+            agents: [try AgentName("a"): try definition()], existing: nil, people: [:], mesh: mesh, keyTaken: false,
             sessionsOfNode: SessionLimit.perNode - 1, free: MeshOffset(rawValue: 7))
         let place = try Sessions.decide(claim, facts, now: now)
         #expect(place == .new(try #require(MeshOffset(rawValue: 7)), expires: now + SessionLimit.lease))
@@ -71,8 +71,8 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
 
     @Test func `a full pool starts nothing`() throws {
         let facts = SessionFacts(
-            agents: [try AgentName("a"): try definition()], existing: nil, keyTaken: false, sessionsOfNode: 0, free: nil
-        )
+            agents: [try AgentName("a"): try definition()], existing: nil, people: [:], mesh: mesh, keyTaken: false,
+            sessionsOfNode: 0, free: nil)
         #expect(throws: Refusal.self) { try Sessions.decide(try claim(), facts, now: now) }
     }
 
@@ -161,11 +161,52 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
         }
     }
 
-    private func facts(of claim: SessionClaim, started: Timestamp, expires: Timestamp) throws -> SessionFacts {
+    @Test func `who stands behind a session is proved at its start, and while it goes on`() throws {
+        let (ann, login) = (SigningKey(), SigningKey())
+        let people = [try UserName("ann"): SigningPublicKey(ann.publicKey)]
+        func proved(at moment: Timestamp) throws -> SessionClaim {
+            try claim { presence in
+                let said = LoginStatement(
+                    person: try UserName("ann"), key: SigningPublicKey(login.publicKey), notAfter: now + .seconds(60))
+                return PersonProof(
+                    login: try sign(.login(said), with: ann, at: moment),
+                    presence: try sign(.presence(presence), with: login, at: moment))
+            }
+        }
+        func decide(_ claim: SessionClaim, _ people: [UserName: SigningPublicKey]) throws -> SessionPlace {
+            let facts = SessionFacts(
+                agents: [try AgentName("a"): try definition()], existing: nil, people: people, mesh: mesh,
+                keyTaken: false, sessionsOfNode: 0, free: MeshOffset(rawValue: 7))
+            return try Sessions.decide(claim, facts, now: now)
+        }
+        let fresh = try proved(at: now)
+        guard case .new = try decide(fresh, people) else { throw Refusal.invalid("it does not start") }
+        #expect(throws: Refusal.self) { try decide(fresh, [:]) }
+        // One from before may have been made for a session that nobody wants any more.
+        #expect(throws: Refusal.self) { try decide(try proved(at: now + .seconds(-3600)), people) }
+        let running = try facts(of: fresh, started: now, expires: now + .seconds(60), people: people)
+        guard case .restated = try Sessions.decide(fresh, running, now: now) else {
+            throw Refusal.invalid("it does not go on")
+        }
+        // For nobody, or for another, it is another session.
+        #expect(throws: Refusal.self) { try Sessions.decide(try claim(), running, now: now) }
+        let orphaned = try facts(of: fresh, started: now, expires: now + .seconds(60))
+        #expect(throws: Refusal.self) { try Sessions.decide(fresh, orphaned, now: now) }
+    }
+
+    private var mesh: MeshDomain { MeshDomain(unchecked: "acme.example") }
+
+    private func sign(_ statement: Statement, with key: SigningKey, at moment: Timestamp) throws -> Envelope {
+        try Envelope(signing: Document(mesh: mesh, madeAt: moment, statement: statement), with: key.privateKey)
+    }
+
+    private func facts(
+        of claim: SessionClaim, started: Timestamp, expires: Timestamp, people: [UserName: SigningPublicKey] = [:]
+    ) throws -> SessionFacts {
         SessionFacts(
             agents: [try AgentName("a"): try definition()],
             existing: try record(of: claim, started: started, expires: expires),
-            keyTaken: false, sessionsOfNode: 1, free: nil)
+            people: people, mesh: mesh, keyTaken: false, sessionsOfNode: 1, free: nil)
     }
 
     private func record(of claim: SessionClaim, started: Timestamp, expires: Timestamp) throws -> SessionRecord {
@@ -180,13 +221,13 @@ private let now = Timestamp(rawValue: 1_800_000_000_000)
         AgentDefinition(name: try AgentName("a"), owner: try UserName("ann"), nodes: [try NodeName("web-1")])
     }
 
-    private func claim() throws -> SessionClaim {
-        let (key, mesh) = (SigningKey(), try MeshDomain("acme.example"))
+    private func claim(for person: (PresenceStatement) throws -> PersonProof? = { _ in nil }) throws -> SessionClaim {
+        let key = SigningKey()
+        let presence = PresenceStatement(session: testSession(), agent: try AgentName("a"), node: try NodeName("web-1"))
         let statement = SessionStatement(
-            id: testSession(), agent: try AgentName("a"), node: try NodeName("web-1"), key: testKey(),
-            endpoints: [try #require(Endpoint("192.0.2.7:51900"))])
-        let envelope = try Envelope(
-            signing: Document(mesh: mesh, madeAt: now, statement: .session(statement)), with: key.privateKey)
+            id: presence.session, agent: presence.agent, node: presence.node, key: testKey(),
+            endpoints: [try #require(Endpoint("192.0.2.7:51900"))], person: try person(presence))
+        let envelope = try sign(.session(statement), with: key, at: now)
         var generator = SystemRandomNumberGenerator()
         return try SessionClaim(
             envelope, node: statement.node, key: key.publicKey, mesh: mesh, pool: .random(using: &generator), now: now)

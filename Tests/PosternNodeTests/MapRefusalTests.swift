@@ -114,6 +114,34 @@ import Testing
         }
     }
 
+    @Test func `a session runs for whoever proved himself, and for nobody else`() async throws {
+        var mesh = mesh
+        let (bob, eve) = (SigningKey(), SigningKey())
+        try mesh.define(.admin(admin("bob", bob)), madeAt: later(1))
+        mesh.sessions = [
+            try mesh.session(3, for: mesh.login(of: "bob", signedBy: bob)),
+            try mesh.session(4, for: mesh.login(of: "bob", signedBy: eve)),
+            try mesh.session(5, for: mesh.login(of: "eve", signedBy: eve)),
+            try mesh.session(6),
+        ]
+        let known = try await mesh.believe(try mesh.event())
+        #expect(known.map.sessions.mapValues(\.person?.rawValue) == [mesh.id(3): "bob", mesh.id(6): nil])
+        #expect(known.leftOut.filter { $0.contains("is not proved") }.count == 2)
+
+        // He counts no more: his session goes, and comes back with nobody's word but his own.
+        var next = mesh
+        try next.define(.removal(.admin(UserName(unchecked: "bob"))), madeAt: later(9))
+        let removal = MapChanges(from: 7, definitions: Array(next.definitions.suffix(1)))
+        let belief = try await mesh.believe(
+            mesh.event(removal, checkpoint: try next.checkpoint(version: 8)), after: known)
+        #expect(Set(belief.map.sessions.keys) == [mesh.id(6)])
+        let again = try await mesh.believe(
+            mesh.event(
+                MapChanges(from: 8, sessions: [mesh.sessions[0]]), version: 9,
+                checkpoint: try next.checkpoint(version: 9)), after: belief)
+        #expect(Set(again.map.sessions.keys) == [mesh.id(6)])
+    }
+
     @Test func `what a removed admin alone has signed must be signed again in the same change`() async throws {
         let bob = SigningKey()
         try await withBob(bob) { mesh, known in

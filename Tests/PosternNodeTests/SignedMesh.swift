@@ -88,16 +88,32 @@ struct SignedMesh {
     /// A session's entry; what is given differs from what an honest node would send.
     func session(
         _ number: UInt32, of agent: String = "one", on node: String = "a", signedBy: SigningKey? = nil,
-        offset: UInt32? = nil, wireGuard: UInt32? = nil, lasting: Duration = .seconds(3600), madeAt: Timestamp = now
+        offset: UInt32? = nil, wireGuard: UInt32? = nil, lasting: Duration = .seconds(3600), madeAt: Timestamp = now,
+        for person: (login: Envelope, key: SigningKey)? = nil
     ) throws -> MapMessage.SessionEntry {
         let key = try #require(signedBy ?? keys[node])
+        let presence = PresenceStatement(
+            session: id(number), agent: AgentName(unchecked: agent), node: NodeName(unchecked: node))
+        let proof = try person.map {
+            PersonProof(login: $0.login, presence: try sign(.presence(presence), with: $0.key, madeAt: madeAt))
+        }
         let statement = SessionStatement(
-            id: id(number), agent: AgentName(unchecked: agent), node: NodeName(unchecked: node),
-            key: try PosternNodeTests.key(wireGuard ?? number).publicKey, endpoints: [try endpoint(number)])
+            id: presence.session, agent: presence.agent, node: presence.node,
+            key: try PosternNodeTests.key(wireGuard ?? number).publicKey, endpoints: [try endpoint(number)],
+            person: proof)
         return MapMessage.SessionEntry(
             peer: try peer(number), offset: try self.offset(offset ?? number), expires: Self.now + lasting,
             maximum: Self.now + max(lasting, .seconds(8 * 3600)),
             statement: try sign(.session(statement), with: key, madeAt: madeAt))
+    }
+
+    /// A login of a person's, and its key.
+    func login(of person: String, signedBy key: SigningKey) throws -> (login: Envelope, key: SigningKey) {
+        let own = SigningKey()
+        let statement = LoginStatement(
+            person: UserName(unchecked: person), key: SigningPublicKey(own.publicKey),
+            notAfter: Self.now + .seconds(3600))
+        return (try sign(.login(statement), with: key), own)
     }
 
     func id(_ number: UInt32) -> SessionID {

@@ -12,9 +12,11 @@ extension Store {
             let version = try db.raiseVersion()
             for item in change.items { try db.keep(item, version: version, now: now) }
             let after = try change.applied(to: definitions)
-            let ended = sessions.values.filter { !$0.isAllowed(by: after) }
+            let people = change.statements.chain.admins
+            let ended = sessions.values.filter { !$0.isAllowed(by: after, people) }
             for session in ended {
-                try db.end(session, because: "is ended: its agent or node may not have it", version: version, now: now)
+                try db.end(
+                    session, because: "is ended: its agent, node or person may not have it", version: version, now: now)
             }
             for name in definitions.nodes.subtracting(after.nodes) { try db.remove(name, now: now) }
             return Outcome(
@@ -34,7 +36,8 @@ extension Store {
 }
 
 extension SessionRecord {
-    fileprivate func isAllowed(by definitions: Definitions) -> Bool {
+    fileprivate func isAllowed(by definitions: Definitions, _ people: [UserName: SigningPublicKey]) -> Bool {
+        if let person = statement.person?.signer, !people.values.contains(person) { return false }
         guard definitions.nodes.contains(statement.node) else { return false }
         do throws(Refusal) { try Sessions.mayRun(statement.agent, on: statement.node, definitions.agents) } catch {
             return false

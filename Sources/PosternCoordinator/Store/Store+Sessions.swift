@@ -94,7 +94,7 @@ extension Store {
     }
 
     private func facts(on claim: SessionClaim, in db: Database, now: Timestamp) throws -> SessionFacts {
-        let (agents, existing) = memory.read { state in
+        let (agents, existing, people) = memory.read { state in
             let existing = state.sessions[claim.id]
             let agent =
                 switch claim.kind {
@@ -102,15 +102,19 @@ extension Store {
                 case .renewal: existing?.statement.agent
                 }
             let agents = (agent?.lineage ?? []).compactMap { state.index.contents.agents[$0]?.definition }
-            return (Dictionary(agents.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }), existing)
+            return (
+                Dictionary(agents.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }), existing,
+                state.statements.chain.admins
+            )
         }
         guard case .statement(let statement) = claim.kind else {
             return SessionFacts(
-                agents: agents, existing: existing, keyTaken: false, sessionsOfNode: 0, free: nil, grace: grace,
+                agents: agents, existing: existing, people: people, mesh: settings.domain, keyTaken: false,
+                sessionsOfNode: 0, free: nil, grace: grace,
                 lease: sessionLease)
         }
         return SessionFacts(
-            agents: agents, existing: existing,
+            agents: agents, existing: existing, people: people, mesh: settings.domain,
             keyTaken: try db.isTaken(statement.key, except: .session(claim.id)),
             sessionsOfNode: try Int.fetchOne(
                 db, sql: "SELECT COUNT(*) FROM sessions WHERE node = ?", arguments: [claim.node.rawValue]) ?? .max,
