@@ -16,13 +16,13 @@ case "$kernel" in
         lacking='a program that stands before ours|a link that is gone, torn off|links do not fall with'
         ;;
     *)
-        attachment=tcx meshes=("scripts/demo --tap" "Tests/e2e/enclosure.sh attacks")
+        attachment=tcx meshes=("scripts/demo --tap" "Tests/e2e/enclosure.sh attacks" "Tests/e2e/many.sh 20")
         lacking=
         ;;
 esac
 if [[ -n "${POSTERN_TEST_DEEP:-}" ]]; then
     devices='.*' packets='.*'
-    meshes=("scripts/demo --tap" "Tests/e2e/enclosure.sh attacks" Tests/scenarios/{keys,roaming,transport}.sh)
+    meshes=("scripts/demo --tap" "Tests/e2e/enclosure.sh attacks" "Tests/e2e/many.sh 20" Tests/scenarios/{keys,roaming,transport}.sh)
 fi
 export POSTERN_TEST_BACKEND=kernel POSTERN_TEST_ATTACH=$attachment POSTERN_BUILT=1
 # The seeds of the tests are many enough where the machine is fast.

@@ -24,6 +24,16 @@ says() {
     grep -qF -- "$text" <<<"$words" || { echo "# it said: $words"; return 1; }
 }
 
+# A process has ended when the last of its threads has, and with it its sockets.
+is_alive() { { cat /proc/"$1"/task/*/status 2>/dev/null || true; } | awk '$1 == "State:" && $2 !~ /[ZX]/ { alive = 1 } END { exit !alive }'; }
+# node-a's, as the kernel does when memory runs out.
+kill_daemon() {
+    local pid
+    pid=$(posternd_of node-a)
+    kill -KILL "$pid"
+    wait_until 5 not is_alive "$pid"
+}
+
 # An agent `one` that may call the ledger and not the vault, and an agent `two` that may call neither.
 # standard_mesh [OPTION OF scripts/lab up]...
 standard_mesh() {
