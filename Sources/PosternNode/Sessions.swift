@@ -45,14 +45,17 @@ struct LiveSession: Sendable {
 //     admit      may this caller run this agent here?
 //     identify   whoever says that it runs for him proves it
 //     prepare    a key, a network namespace, a cgroup
-//     register   the coordinator gives it a place in the mesh
+//     register   the coordinator gives it a place in the mesh; meanwhile
+//     enclose    namespaces and mounts are made
 //     connect    the map with it stands in this machine's kernel
 //     confirm    the nodes that hold a granted service know it too, within 2 s
-//     enclose    namespaces and mounts stand, then the command starts
+//     begin      the command starts
 //     end        tables, device, processes, cgroup, coordinator
 extension Node {
     /// How long the command waits for other nodes: a packet too early costs WireGuard's retry of 5 s.
     static let patience = Duration.seconds(2)
+    /// How long a session's processes wait for their command, before they hear of the lease.
+    private static let timeToBegin = Duration.seconds(60)
     /// How long a session lives that is not renewed.
     private var lease: Duration { belief?.sessionLease ?? BelievedMap.longestRenewal }
     /// With less than this left of its lease a session asks for more: two tries in three may fail.
@@ -252,41 +255,65 @@ extension Node {
         _ connection: LocalConnection
     ) async throws -> Int32 {
         sessions[session.local.id] = session
-        let place = try await register(session.local)
-        try await connect(session.local, from: place.version)
-        await confirm(session, version: place.version)
-        let specification = try specification(for: session, request, identity, expires: place.expires)
-        let process = try Enclosure.start(
-            specification, network: session.place.namespace.descriptor, cgroup: Cgroup(path: session.place.cgroup),
-            bounds: configuration.sessionsBounds.each, stdio: received.all, program: configuration.sessionProgram,
-            rendezvous: records.rendezvous(of: session.local.id))
-        try remember(session, process)
-        guard sessions[session.local.id] != nil else {
-            try process.kill()
-            throw NodeError("the session was ended before its command started")
+        let claim = try claim(of: session.local)
+        async let registered = client.start(claim)
+        var enclosure = try Enclosing(hosts: hosts(), process: enclose(session, request, identity, received))
+        do {
+            let place = try await registered
+            try await connect(session.local, from: place.version)
+            await confirm(session, version: place.version)
+            if enclosure.hosts != hosts() {
+                try enclosure.process.kill()
+                enclosure = try Enclosing(hosts: hosts(), process: enclose(session, request, identity, received))
+            }
+            try enclosure.process.send(.lease(clock.bootTime(of: place.expires) - .now()))
+            try remember(session, enclosure.process)
+            guard sessions[session.local.id] != nil else {
+                throw NodeError("the session was ended before its command started")
+            }
+        } catch {
+            try? enclosure.process.kill()
+            throw error
         }
-        sessions[session.local.id]?.process = process
-        return try await follow(process, session, connection)
+        sessions[session.local.id]?.process = enclosure.process
+        return try await follow(enclosure.process, session, connection)
+    }
+
+    /// A session's processes before its command runs, and the names that they were told.
+    private struct Enclosing {
+        let hosts: [HostsEntry]
+        let process: EnclosureProcess
+    }
+
+    /// Makes the session's surroundings, while the mesh hears of it; the command waits.
+    private func enclose(
+        _ session: LiveSession, _ request: RunRequest, _ identity: RunAs, _ received: OwnedDescriptors
+    ) throws -> EnclosureProcess {
+        try Enclosure.start(
+            specification(for: session, request, identity), network: session.place.namespace.descriptor,
+            cgroup: Cgroup(path: session.place.cgroup), bounds: configuration.sessionsBounds.each,
+            stdio: received.all, program: configuration.sessionProgram,
+            rendezvous: records.rendezvous(of: session.local.id))
     }
 
     /// A session that the disk does not know would end with this daemon, so it does not begin.
     private func remember(_ session: LiveSession, _ process: EnclosureProcess) throws {
         var session = session
         session.process = process
-        do { try records.write(session.record) } catch {
-            try process.kill()
-            throw error
-        }
+        try records.write(session.record)
     }
 
     func register(_ session: LocalSession) async throws -> SessionResponse {
+        try await client.start(try claim(of: session))
+    }
+
+    private func claim(of session: LocalSession) throws -> SessionRequest {
         let statement = SessionStatement(
             id: session.id, agent: session.agent, node: local.name, key: session.key.publicKey,
             endpoints: membership.endpoints.map { Endpoint(address: $0.address, port: session.port) },
             person: session.person)
         let document = Document(mesh: membership.mesh, madeAt: utcNow(), statement: .session(statement))
-        let envelope = try Envelope(signing: document, with: signer.privateKey)
-        return try await client.start(SessionRequest(statement: envelope))
+        return SessionRequest(statement: try Envelope(signing: document, with: signer.privateKey))
     }
 
     private func connect(_ session: LocalSession, from version: UInt64) async throws {
@@ -320,15 +347,14 @@ extension Node {
     }
 
     private func specification(
-        for session: LiveSession, _ request: RunRequest, _ identity: RunAs, expires: Timestamp
+        for session: LiveSession, _ request: RunRequest, _ identity: RunAs
     ) throws -> EnclosureSpecification {
-        let left = clock.bootTime(of: expires) - .now()
-        return try EnclosureSpecification(
+        try EnclosureSpecification(
             session: session.local.id, command: request.command,
             environment: EnvironmentFilter.allowed(request.environment), workingDirectory: request.directory,
             hosts: hosts(), uid: identity.uid, gid: identity.gid,
             hostName: String(session.local.agent.rawValue.replacing("/", with: "-").prefix(63)),
-            timeToLive: left, readOnlyPaths: identity.provisions.paths.sorted(),
+            timeToLive: Self.timeToBegin, readOnlyPaths: identity.provisions.paths.sorted(),
             hiddenPaths: [configuration.stateDirectory, "/var/lib/postern"],
             devices: identity.provisions.devices.sorted(), asRoot: request.asRoot,
             ownUID: request.isolation == .uid ? session.local.id.ownUID : nil,
