@@ -98,6 +98,11 @@ package struct CoordinatorClient: Sendable {
         try await send(.POST, "/v1/sessions", body: request, within: patience)
     }
 
+    /// The same for `async let`.
+    func answer(to request: SessionRequest) async -> Result<SessionResponse, CoordinatorError> {
+        do { return .success(try await start(request)) } catch { return .failure(error) }
+    }
+
     package func end(_ session: SessionID) async throws(CoordinatorError) -> VersionResponse {
         try await send(.DELETE, "/v1/sessions/\(session)")
     }

@@ -256,27 +256,41 @@ extension Node {
     ) async throws -> Int32 {
         sessions[session.local.id] = session
         let claim = try claim(of: session.local)
-        async let registered = client.start(claim)
-        var enclosure = try Enclosing(hosts: hosts(), process: enclose(session, request, identity, received))
+        // Nothing is thrown while this is under way: that crashes the optimiser of Swift 6.3.
+        async let registered = client.answer(to: claim)
+        let enclosed = Result { try enclose(session, request, identity, received) }
+        let answer = await registered
+        let process = try await begin(session, at: answer, try enclosed.get()) {
+            try enclose(session, request, identity, received)
+        }
+        return try await follow(process, session, connection)
+    }
+
+    /// The session stands in the mesh, and its processes may start; where they cannot, they end.
+    private func begin(
+        _ session: LiveSession, at answer: Result<SessionResponse, CoordinatorError>, _ first: Enclosing,
+        again: () throws -> Enclosing
+    ) async throws -> EnclosureProcess {
+        var enclosure = first
         do {
-            let place = try await registered
+            let place = try answer.get()
             try await connect(session.local, from: place.version)
             await confirm(session, version: place.version)
             if enclosure.hosts != hosts() {
                 try enclosure.process.kill()
-                enclosure = try Enclosing(hosts: hosts(), process: enclose(session, request, identity, received))
+                enclosure = try again()
             }
             try enclosure.process.send(.lease(clock.bootTime(of: place.expires) - .now()))
             try remember(session, enclosure.process)
             guard sessions[session.local.id] != nil else {
                 throw NodeError("the session was ended before its command started")
             }
+            sessions[session.local.id]?.process = enclosure.process
+            return enclosure.process
         } catch {
             try? enclosure.process.kill()
             throw error
         }
-        sessions[session.local.id]?.process = enclosure.process
-        return try await follow(enclosure.process, session, connection)
     }
 
     /// A session's processes before its command runs, and the names that they were told.
@@ -288,12 +302,13 @@ extension Node {
     /// Makes the session's surroundings, while the mesh hears of it; the command waits.
     private func enclose(
         _ session: LiveSession, _ request: RunRequest, _ identity: RunAs, _ received: OwnedDescriptors
-    ) throws -> EnclosureProcess {
-        try Enclosure.start(
+    ) throws -> Enclosing {
+        let process = try Enclosure.start(
             specification(for: session, request, identity), network: session.place.namespace.descriptor,
             cgroup: Cgroup(path: session.place.cgroup), bounds: configuration.sessionsBounds.each,
             stdio: received.all, program: configuration.sessionProgram,
             rendezvous: records.rendezvous(of: session.local.id))
+        return Enclosing(hosts: hosts(), process: process)
     }
 
     /// A session that the disk does not know would end with this daemon, so it does not begin.
