@@ -65,8 +65,8 @@ package enum Classifier {
     }
 
     /// Lends the links of a device's classifier, for whoever keeps it attached by holding them; none where they are filters.
-    package static func withLinks<Failure: Error>(
-        pins path: String, by attachment: Attachment = attachment, _ body: ([Int32]) throws(Failure) -> Void
+    package static func withLinks(
+        pins path: String, by attachment: Attachment = attachment, _ body: ([Int32]) throws -> Void
     ) throws {
         guard attachment == .tcx else { return try body([]) }
         let pins = PinDirectory(existing: path)

@@ -69,9 +69,13 @@ extension Node {
     func run(_ request: RunRequest, received: OwnedDescriptors, for connection: LocalConnection) async {
         do {
             let caller = try Caller(of: connection)
-            let identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
-            let id = SessionID.random(beside: sessions.keys)
+            var identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
+            let id = SessionID.random(beside: [sessions.keys, cut.keys].joined())
             let person = try await identify(request, for: id, on: connection)
+            // Proving himself takes a person a while, in which what was allowed may have ended.
+            if person != nil {
+                identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
+            }
             var session = try prepare(id, request.agent, for: person, owner: caller.uid, Audience(connection))
             session.outlives = !request.kill
             let outcome: Result<Int32, any Error>

@@ -96,7 +96,7 @@ extension Classifier.Attachment {
         let tables = try attach(to: tunnel, mount, Who.tables, .tcx)
         var held: [Int32] = []
         defer { for link in held { close(link) } }
-        try Classifier.withLinks(pins: pins) { (links: [Int32]) throws(DatapathError) in held = links.map { dup($0) } }
+        try Classifier.withLinks(pins: pins) { links in held = links.map { dup($0) } }
         #expect(held.count == 2)
         func programs() -> Set<UInt32> {
             Set(
