@@ -65,7 +65,7 @@ extension PolicySnapshot {
         return switch entity.type {
         case MeshSchema.agent: "there is no agent `\(entity)`"
         case MeshSchema.group: "no agent is in the group `\(entity)`"
-        case MeshSchema.user: "nobody is known as `\(entity)`: people are the owners of agents"
+        case MeshSchema.user: "nobody is known as `\(entity)`: people are admins, and the owners of agents"
         case MeshSchema.node: "there is no node `\(entity)`"
         case MeshSchema.service: "there is no service `\(entity)`"
         case MeshSchema.tag: "no service bears the tag `\(entity)`"
@@ -89,30 +89,38 @@ extension PolicySnapshot {
 /// A kind of request that is made here, with the types of what it is about and of what that is in.
 private struct Question {
     let action: MeshAction
-    let principal: (type: EntityType, group: EntityType)
+    let principals: [(type: EntityType, group: EntityType)]
     let resource: (type: EntityType, group: EntityType)
 
     static let connect = Question(
-        action: .connect, principal: (MeshSchema.agent, MeshSchema.group),
+        action: .connect, principals: [(MeshSchema.agent, MeshSchema.group)],
         resource: (MeshSchema.service, MeshSchema.tag))
     static let launch = Question(
-        action: .launch, principal: (MeshSchema.node, MeshSchema.tag),
+        action: .launch, principals: [(MeshSchema.node, MeshSchema.tag), (MeshSchema.user, MeshSchema.user)],
         resource: (MeshSchema.agent, MeshSchema.group))
     static let all = [connect, launch]
 
     /// Why no request of this kind can match.
     func problem(with scope: Scope, in entities: Entities) -> String? {
         guard scope.action.matches(action.entity, in: entities) else { return "the action is another" }
-        return scope.principal.problem(as: "principal", type: principal.type, group: principal.group)
-            ?? scope.resource.problem(as: "resource", type: resource.type, group: resource.group)
+        let types = principals.map(\.type)
+        let principals = principals.map {
+            scope.principal.problem(as: "principal", type: $0.type, group: $0.group, among: types)
+        }
+        return (principals.contains(nil) ? nil : principals.first ?? nil)
+            ?? scope.resource.problem(
+                as: "resource", type: resource.type, group: resource.group, among: [resource.type])
     }
 }
 
 extension EntityConstraint {
     /// Why no request can match, when each has an entity of `type` here, in groups of `group`.
-    fileprivate func problem(as variable: String, type: EntityType, group: EntityType) -> String? {
-        let never = "can never match: the \(variable) of every request is of type `\(type)`"
-        if case .equal(let entity) = self, entity.type == group {
+    fileprivate func problem(
+        as variable: String, type: EntityType, group: EntityType, among types: [EntityType]
+    ) -> String? {
+        let either = types.map { "`\($0)`" }.joined(separator: " or ")
+        let never = "can never match: the \(variable) of every request is of type \(either)"
+        if case .equal(let entity) = self, entity.type == group, group != type {
             return "\(never), so write `\(variable) in \(entity)`"
         }
         if case .equal(let entity) = self, entity.type != type { return never }

@@ -24,13 +24,14 @@ package struct PolicySnapshot: Sendable {
 
     var authorizer: Authorizer { Authorizer(policies: policies, entities: entities) }
 
-    /// Reads the policies. What they name need not exist: an agent may have been removed since, and then a policy
+    /// Reads the policies. `people` are those beside the agents' owners. What they name need not exist: an agent may have been removed since, and then a policy
     /// about it is silent. `check()` is for the moment at which policies are written.
     ///
     /// - Parameter old: a snapshot from before; what is the same in it is not read again.
     package init(
         policies documents: some Sequence<PolicyDocument>, agents: some Sequence<AgentDefinition>,
-        services: some Sequence<ServiceDefinition>, nodes: some Sequence<NodeName>, after old: PolicySnapshot? = nil
+        services: some Sequence<ServiceDefinition>, nodes: some Sequence<NodeName>,
+        people: some Sequence<UserName> = EmptyCollection(), after old: PolicySnapshot? = nil
     ) throws(AuthorizationError) {
         let documents = documents.sorted { $0.name < $1.name }
         let read = try Self.read(documents, after: old?.documents ?? [:])
@@ -38,7 +39,7 @@ package struct PolicySnapshot: Sendable {
         references = Dictionary(placed.map { ($0.policy.id, $0.reference) }, uniquingKeysWith: { first, _ in first })
         let agents = Array(agents)
         let services = Array(services)
-        let registered = Self.entities(agents: agents, services: services, nodes: nodes)
+        let registered = Self.entities(agents: agents, services: services, nodes: nodes, people: people)
         do {
             policies = try PolicySet(placed.map(\.policy))
             if let changed = old?.changed(to: registered, read) {
@@ -170,7 +171,8 @@ extension AuthorizationError.Problem {
 
 extension PolicySnapshot {
     private static func entities(
-        agents: [AgentDefinition], services: [ServiceDefinition], nodes: some Sequence<NodeName>
+        agents: [AgentDefinition], services: [ServiceDefinition], nodes: some Sequence<NodeName>,
+        people: some Sequence<UserName>
     ) -> [Entity] {
         MeshSchema.actions
             + agents.map {
@@ -179,7 +181,7 @@ extension PolicySnapshot {
                     attributes: ["owner": .entity($0.owner.entity), "disabled": .bool($0.disabled)])
             }
             + crews(of: agents)
-            + Set(agents.map(\.owner)).map { Entity($0.entity) }
+            + Set(agents.map(\.owner) + people).map { Entity($0.entity) }
             + services.map {
                 Entity(
                     $0.name.entity, in: $0.tags.map(\.entity),

@@ -48,7 +48,7 @@ extension MeshSchema {
         MeshAction.connect.rawValue:
             " appliesTo { principal: [Agent], resource: [Service], context: { now: datetime } }",
         MeshAction.launch.rawValue:
-            " appliesTo { principal: [Node], resource: [Agent], "
+            " appliesTo { principal: [Node, User], resource: [Agent], "
             + "context: { now: datetime, node: Node, selectors: TextMap } }",
     ]
 }

@@ -54,7 +54,7 @@ package struct Change: Sendable {
             try result.apply(item.document.statement)
             if case .policy(let policy) = item.document.statement { written.insert(policy.name) }
         }
-        try result.check(written: written)
+        try result.check(written: written, people: Set(statements.chain.admins.keys))
         return result
     }
 

@@ -60,16 +60,19 @@ package struct Definitions: Equatable, Sendable {
     /// in a forbid would let everything through.
     ///
     /// Policies that stand already may name what was removed since; they are silent about it.
-    package func check(written: Set<PolicyName>) throws(Refusal) {
+    package func check(written: Set<PolicyName>, people: Set<UserName> = []) throws(Refusal) {
         do {
-            _ = try snapshot(of: policies.values)
-            try snapshot(of: policies.values.filter { written.contains($0.name) }).check()
+            _ = try snapshot(of: policies.values, people)
+            try snapshot(of: policies.values.filter { written.contains($0.name) }, people).check()
         } catch let error as AuthorizationError { throw .invalid(error.description) } catch {
             throw .invalid("the policies are refused: \(error)")
         }
     }
 
-    private func snapshot(of policies: some Sequence<PolicyDocument>) throws -> PolicySnapshot {
-        try PolicySnapshot(policies: policies, agents: agents.values, services: services.values, nodes: nodes)
+    private func snapshot(
+        of policies: some Sequence<PolicyDocument>, _ people: Set<UserName>
+    ) throws -> PolicySnapshot {
+        try PolicySnapshot(
+            policies: policies, agents: agents.values, services: services.values, nodes: nodes, people: people)
     }
 }

@@ -14,8 +14,11 @@ extension Node {
     /// The proof that a session is to run for the person whose login came with the request; nil where none came.
     func identify(
         _ request: RunRequest, for session: SessionID, on connection: LocalConnection
-    ) async throws(NodeError) -> PersonProof? {
+    ) async throws(NodeError) -> (proof: PersonProof, name: UserName)? {
         guard let login = request.login else { return nil }
+        guard belief != nil else {
+            throw NodeError("this node has no map of the mesh yet: is the coordinator reachable?")
+        }
         let wanted = PresenceStatement(session: session, agent: request.agent, node: local.name)
         // Before anybody is asked: this is what can be known already.
         do {
@@ -29,15 +32,16 @@ extension Node {
                 "nobody proved for whom the session is to run: no answer came within \(Self.answerPatience)")
         }
         let proof = PersonProof(login: login, presence: presence)
+        let person: ProvedPerson
         let madeAt: Timestamp
-        do { madeAt = try proof.person(behind: wanted, of: people, in: membership.mesh).madeAt } catch {
+        do { (person, madeAt) = try proof.person(behind: wanted, of: people, in: membership.mesh) } catch {
             throw Self.unproved(error)
         }
         let age = time.utc(at: .now()) - madeAt
         guard age <= Self.answerPatience + Self.clockError, age >= .zero - Self.clockError else {
             throw NodeError("the proof of the person was made at \(madeAt), which is not now: check the clocks")
         }
-        return proof
+        return (proof, person.name)
     }
 
     /// Those whose logins count.

@@ -6,11 +6,11 @@ import Mesh
 extension Node {
     /// Those whom the agent's definition names may, root may, and those whom policy permits; a forbid stands above all.
     func mayLaunch(
-        _ agent: AgentDefinition, _ caller: Caller, on connection: LocalConnection
+        _ agent: AgentDefinition, _ caller: Caller, for person: UserName?, on connection: LocalConnection
     ) throws(NodeError) {
         readPolicyIfStale()
         guard let policy else { throw NodeError("this node cannot read the mesh's policies: its log says why") }
-        let decision = try policy.decideLaunch(of: agent.name, on: local.name, now: trustedNow) {
+        let decision = try policy.decideLaunch(of: agent.name, on: local.name, for: person, now: trustedNow) {
             () throws(NodeError) in try caller.selectors(on: connection.descriptor)
         }
         switch decision {
@@ -18,7 +18,7 @@ extension Node {
         case .forbidden(let policies):
             let names = policies.map(\.description).joined(separator: ", ")
             throw NodeError(
-                "a policy forbids the user with the id \(caller.uid) to launch agent `\(agent.name)` here now: \(names)"
+                "a policy forbids \(person.map { "`\($0)`" } ?? "the user with the id \(caller.uid)") to launch agent `\(agent.name)` here now: \(names)"
             )
         case .silent:
             guard caller.uid == 0 || agent.users.contains(caller.uid) else {

@@ -42,8 +42,8 @@ struct LiveSession: Sendable {
 
 // The life of a session, in order:
 //
-//     admit      may this caller run this agent here?
 //     identify   whoever says that it runs for him proves it
+//     admit      may this caller run this agent here?
 //     prepare    a key, a network namespace, a cgroup
 //     register   the coordinator gives it a place in the mesh; meanwhile
 //     enclose    namespaces and mounts are made
@@ -69,14 +69,11 @@ extension Node {
     func run(_ request: RunRequest, received: OwnedDescriptors, for connection: LocalConnection) async {
         do {
             let caller = try Caller(of: connection)
-            var identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
             let id = SessionID.random(beside: [sessions.keys, cut.keys].joined())
             let person = try await identify(request, for: id, on: connection)
-            // Proving himself takes a person a while, in which what was allowed may have ended.
-            if person != nil {
-                identity = try admit(request, caller: caller, on: connection, descriptors: received.all)
-            }
-            var session = try prepare(id, request.agent, for: person, owner: caller.uid, Audience(connection))
+            let identity = try admit(
+                request, caller: caller, for: person?.name, on: connection, descriptors: received.all)
+            var session = try prepare(id, request.agent, for: person?.proof, owner: caller.uid, Audience(connection))
             session.outlives = !request.kill
             let outcome: Result<Int32, any Error>
             do { outcome = .success(try await live(session, request, identity, received, connection)) } catch {
@@ -180,7 +177,8 @@ extension Node {
     }
 
     private func admit(
-        _ request: RunRequest, caller: Caller, on connection: LocalConnection, descriptors: [Int32]
+        _ request: RunRequest, caller: Caller, for person: UserName?, on connection: LocalConnection,
+        descriptors: [Int32]
     ) throws -> RunAs {
         guard descriptors.count == LocalFrame.descriptorCount else {
             throw NodeError("standard input, output and error must come with the request")
@@ -205,7 +203,7 @@ extension Node {
                 "agent `\(agent.name)` may not be launched on node `\(local.name)`, only on: "
                     + (nodes.isEmpty ? "none" : nodes))
         }
-        try mayLaunch(agent, caller, on: connection)
+        try mayLaunch(agent, caller, for: person, on: connection)
         var runAs = try identity(wanted: request.user, caller: caller)
         runAs.provisions = agent.provisions
         return runAs
@@ -284,7 +282,6 @@ extension Node {
                 try enclosure.process.kill()
                 enclosure = try again()
             }
-            try enclosure.process.send(.lease(clock.bootTime(of: place.expires) - .now()))
             try remember(session, enclosure.process)
             guard sessions[session.local.id] != nil else {
                 throw NodeError("the session was ended before its command started")
@@ -423,6 +420,10 @@ extension Node {
         for await event in process.events {
             switch event {
             case .report(.ready):
+                guard let expires = map?.sessions[session.id]?.expires else {
+                    throw NodeError("the session has ended before its command started")
+                }
+                try process.send(.lease(clock.bootTime(of: expires) - .now()))
                 try holdClassifier(of: session.device, in: process)
                 try process.send(.go)
             case .report(.started):

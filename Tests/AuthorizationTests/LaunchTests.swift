@@ -6,14 +6,15 @@ import Testing
     private static let who = ["unix:uid": "1000", "unix:user": "ann", "unix:group:dev": "50"]
 
     private func decide(
-        _ text: String, agent: String = "one", node: String = "node-b", now: Timestamp? = Demo.now,
-        selectors: [String: String] = who
+        _ text: String, agent: String = "one", node: String = "node-b", for person: String? = nil,
+        now: Timestamp? = Demo.now, selectors: [String: String] = who
     ) throws -> LaunchDecision {
         let snapshot = try Demo.snapshot(text)
         try snapshot.check()
-        return snapshot.decideLaunch(of: AgentName(unchecked: agent), on: NodeName(unchecked: node), now: now) {
-            selectors
-        }
+        return snapshot.decideLaunch(
+            of: AgentName(unchecked: agent), on: NodeName(unchecked: node), for: person.map { UserName(unchecked: $0) },
+            now: now
+        ) { selectors }
     }
 
     private func names(_ decision: LaunchDecision) -> String {
@@ -34,6 +35,23 @@ import Testing
         #expect(names(try decide(text, node: "node-c")) == "silent")
         #expect(names(try decide(text, selectors: ["unix:user": "bob"])) == "silent")
         #expect(names(try decide(text, selectors: [:])) == "silent")
+    }
+
+    @Test func `who proved himself is asked about beside the node, and either may forbid`() throws {
+        let ann = "ann@example.org"
+        let text = """
+            @id("ann") permit (principal == User::"\(ann)", action == Action::"agent:launch", resource == Agent::"one");
+            @id("guests") forbid (principal == Node::"node-b", action == Action::"agent:launch", resource == Agent::"one")
+            when { context.selectors.hasTag("unix:group:guests") };
+            @id("all") permit (principal is Node, action == Action::"agent:launch", resource == Agent::"two");
+            @id("holiday") forbid (principal == User::"\(ann)", action == Action::"agent:launch", resource == Agent::"two");
+            """
+        #expect(names(try decide(text)) == "silent")
+        #expect(names(try decide(text, for: ann)) == "permitted by ann")
+        #expect(names(try decide(text, for: "bob")) == "silent")
+        #expect(names(try decide(text, for: ann, selectors: ["unix:group:guests": "9"])) == "forbidden by guests")
+        #expect(names(try decide(text, agent: "two")) == "permitted by all")
+        #expect(names(try decide(text, agent: "two", for: ann)) == "forbidden by holiday")
     }
 
     @Test func `a group is known by its name`() throws {

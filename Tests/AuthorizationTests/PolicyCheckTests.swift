@@ -27,7 +27,7 @@ import Testing
         ("principal, action, resource == Node::\"node-c\"", "there is no node `Node::\"node-c\"`"),
         (
             "principal == User::\"bob\", action, resource",
-            "nobody is known as `User::\"bob\"`: people are the owners of agents"
+            "nobody is known as `User::\"bob\"`: people are admins, and the owners of agents"
         ),
         (
             "principal == Group::\"research\", action, resource",
@@ -37,7 +37,10 @@ import Testing
             "principal, action, resource == Tag::\"prod\"",
             "can never match: the resource of every request is of type `Service`, so write `resource in Tag::\"prod\"`"
         ),
-        ("principal is User, action, resource", "can never match: the principal of every request is of type `Agent`"),
+        (
+            "principal is User, action == Action::\"connect\", resource",
+            "can never match: the principal of every request is of type `Agent`"
+        ),
         (
             "principal, action, resource is Tag in Tag::\"prod\"",
             "can never match: the resource of every request is of type `Service`"
@@ -52,7 +55,7 @@ import Testing
         ),
         (
             "principal == Agent::\"one\", action == Action::\"agent:launch\", resource",
-            "can never match: the principal of every request is of type `Node`"
+            "can never match: the principal of every request is of type `Node` or `User`"
         ),
         (
             "principal, action == Action::\"agent:launch\", resource == Service::\"wiki\"",

@@ -65,6 +65,18 @@ run_agent one curl --silent --max-time "$(patiently 5)" "http://$address_b:8081/
 fact "a session that nobody stands behind has none" \
     wait_until 10 is_recorded '.kind == "session-ended" and .agent == "one" and .person == null and .reason != null'
 
+echo "# who may launch, by policy"
+cat >"$work/launch.cedar" <<'CEDAR'
+@id("bob-does-not") forbid (principal == User::"bob", action == Action::"agent:launch", resource == Agent::"one");
+CEDAR
+postern policy apply "$work/launch.cedar" >/dev/null
+fact "whom a policy forbids it hears which" wait_until 10 says 'a policy forbids `bob` to launch agent `one` here now: policy `bob-does-not`' runs_for bob true
+fact "another may" runs_for ann true
+sed 's/"bob"/"bobb"/' "$work/launch.cedar" >"$work/misspelt.cedar"
+fact "a policy about nobody is refused" says 'nobody is known as `User::"bobb"`' postern policy apply "$work/misspelt.cedar"
+postern policy delete launch.cedar >/dev/null
+fact "without it he may again" wait_until 10 runs_for bob true
+
 echo "# what is no proof"
 install -d -m 700 "$work/config-eve/postern"
 eve=$(file_of eve)

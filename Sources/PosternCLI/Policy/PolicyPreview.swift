@@ -113,8 +113,10 @@ extension Registry {
     /// Refuses what the coordinator would refuse of these documents.
     func check(_ documents: [PolicyDocument]) throws(CommandFailure) {
         do {
-            try PolicySnapshot(policies: documents, agents: agents, services: services, nodes: nodes.map(\.name))
-                .check()
+            try PolicySnapshot(
+                policies: documents, agents: agents, services: services, nodes: nodes.map(\.name),
+                people: admins.map(\.name)
+            ).check()
         } catch { throw CommandFailure(error.rendering) }
     }
 }
