@@ -13,7 +13,7 @@ case "$kernel" in
     6.1)
         attachment=clsact meshes=()
         # An order of classifiers came with TCX, links of netfilter with 6.4.
-        lacking='a program that stands before ours|a link that is gone, torn off|links do not fall with'
+        lacking='a program that stands before ours|whoever holds the links|a link that is gone, torn off|links do not fall with'
         ;;
     *)
         attachment=tcx meshes=("scripts/demo --tap" "Tests/e2e/enclosure.sh attacks" "Tests/e2e/many.sh 20")
